@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// launch.mjs [--for PURPOSE] ENTRY.ts [ARGUMENT...]: prepares what is missing, then runs an entry point.
+import { main } from "./lib/log.mjs";
+import { prepare, runOnPinnedNode } from "./lib/prepare.mjs";
+
+await main(() => {
+  const args = process.argv.slice(2);
+  const purpose = args[0] === "--for" ? args.splice(0, 2)[1] : "run";
+  const [entry, ...rest] = args;
+  prepare(purpose);
+  return runOnPinnedNode(entry, rest);
+});
