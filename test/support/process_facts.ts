@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel knows about a process: memory, open files, mapped libraries.
+import { readFileSync, readdirSync } from "node:fs";
+
+export function residentBytes(pid: number): number {
+  const line = readFileSync(`/proc/${pid}/status`, "utf8").match(/^VmRSS:\s+(\d+) kB$/m);
+  return Number(line?.[1]) * 1024;
+}
+
+export function openFiles(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+// Paths of the mapped files whose name matches, without duplicates.
+export function mappedFiles(pid: number, name: RegExp): string[] {
+  const paths = readFileSync(`/proc/${pid}/maps`, "utf8")
+    .split("\n")
+    .map((line) => line.slice(line.indexOf("/")))
+    .filter((path) => path.startsWith("/") && name.test(path));
+  return [...new Set(paths)];
+}
