@@ -21,7 +21,7 @@ export function buildNative(preset, targets, defines = {}) {
 function configure(preset, dir, wanted) {
   step(`configuring build/${preset}`);
   const defines = Object.entries(wanted).map(([name, value]) => `-D${name}=${value}`);
-  run("cmake", ["--preset", preset, "--log-level=WARNING", ...defines], { cwd: root });
+  run("cmake", ["--preset", preset, "--log-level=WARNING", ...defines], { cwd: join(root, "native") });
 }
 
 function isConfigured(dir, wanted) {
@@ -29,6 +29,6 @@ function isConfigured(dir, wanted) {
   const cache = readFileSync(join(dir, "CMakeCache.txt"), "utf8");
   const entries = new Map(cache.split("\n").map((line) => line.match(/^(\w+):\w+=(.*)$/)?.slice(1) ?? []));
   // A clone that was moved has the old path in its cache.
-  if (entries.get("CMAKE_HOME_DIRECTORY") !== root) return false;
+  if (entries.get("CMAKE_HOME_DIRECTORY") !== join(root, "native")) return false;
   return Object.entries(wanted).every(([name, value]) => entries.get(name) === String(value));
 }

@@ -8,7 +8,8 @@ import { Failure } from "./log.mjs";
 export function run(command, args, options = {}) {
   const { status, signal, error } = spawnSync(command, args, { stdio: ["ignore", 2, 2], ...options });
   if (error) throw new Failure(`cannot run ${command}: ${error.message}`);
-  if (status !== 0) throw new Failure(`${command} ${args[0] ?? ""} failed (${signal ?? `exit status ${status}`})`);
+  if (status !== 0)
+    throw new Failure(`${command} ${args[0] ?? ""} failed (${signal ?? `exit status ${status}`})`);
 }
 
 /** Runs a command silently; answers its status and output. */

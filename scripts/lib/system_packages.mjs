@@ -115,7 +115,10 @@ function updateLists() {
 function install(names) {
   const command = `apt-get install -y --no-install-recommends ${names.join(" ")}`;
   if (findProgram("apt-get") === undefined) {
-    throw new Failure(`These packages (Debian's names) are missing, and there is no apt-get here:\n  ${names.join(" ")}`, 2);
+    throw new Failure(
+      `These packages (Debian's names) are missing, and there is no apt-get here:\n  ${names.join(" ")}`,
+      2,
+    );
   }
   const prefix = asRoot();
   if (prefix === undefined) {
