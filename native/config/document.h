@@ -311,6 +311,8 @@ struct DecodeError {
 [[nodiscard]] bool decode_bans(std::string_view json, std::vector<Ban>& out, DecodeError& error);
 [[nodiscard]] bool decode_selector(std::string_view json, SessionSelector& out, DecodeError& error);
 [[nodiscard]] bool decode_explain(std::string_view json, ExplainRequest& out, DecodeError& error);
+// "10.0.0.1:80", "[::1]:80" or "unix:/path".
+[[nodiscard]] bool is_endpoint(std::string_view text) noexcept;
 [[nodiscard]] bool parse_action_kind(std::string_view name, ActionKind& out) noexcept;
 
 }  // namespace mango::config
