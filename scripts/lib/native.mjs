@@ -10,7 +10,7 @@ import { capture, run } from "./process.mjs";
 export function buildNative(preset, targets, defines = {}) {
   const dir = join(root, "build", preset);
   const wanted = { NODE_INCLUDE_DIR: join(pinnedNodeDir, "include/node"), ...defines };
-  if (!isConfigured(dir, wanted)) configure(preset, dir, wanted);
+  if (!isConfigured(dir, wanted)) configure(preset, wanted);
   const plan = capture("ninja", ["-C", dir, "-n", ...targets]);
   if (plan.status === 0 && plan.output.includes("no work to do")) return dir;
   step(`building ${targets.join(", ")} (build/${preset})`);
@@ -18,7 +18,7 @@ export function buildNative(preset, targets, defines = {}) {
   return dir;
 }
 
-function configure(preset, dir, wanted) {
+function configure(preset, wanted) {
   step(`configuring build/${preset}`);
   const defines = Object.entries(wanted).map(([name, value]) => `-D${name}=${value}`);
   run("cmake", ["--preset", preset, "--log-level=WARNING", ...defines], { cwd: join(root, "native") });

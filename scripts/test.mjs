@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// npm test: every check there is, in named stages. The runners' own summary lines stay in the output.
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import { parseArgs } from "node:util";
+import { Failure, main, note } from "./lib/log.mjs";
+import { buildNative } from "./lib/native.mjs";
+import { pinnedNode, root } from "./lib/paths.mjs";
+import { environment, prepare } from "./lib/prepare.mjs";
+import { capture, run } from "./lib/process.mjs";
+import { runStages } from "./lib/stages.mjs";
+import { ensureClang, ensurePromtool } from "./lib/system_packages.mjs";
+
+const kHelp = `npm test [-- OPTION...]
+
+Runs all stages and fails if one of them does. System packages, npm packages and builds come as needed.
+
+  --only A,B         run these stages only
+  --skip A,B         leave these out
+  --filter TEXT      run only test files (unit, e2e) whose path contains TEXT
+  --fuzz-seconds N   time for each fuzz target (default 30)
+  --help             this text
+
+Stages
+`;
+
+const kSanitizerOptions = {
+  ASAN_OPTIONS: "detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1",
+  UBSAN_OPTIONS: "print_stacktrace=1:halt_on_error=1",
+  TSAN_OPTIONS: "halt_on_error=1:second_deadlock_stack=1",
+};
+const kSanitizerTest = "test/e2e/sanitizer.test.ts";
+const kTestTimeoutMs = 300_000;
+const kFuzzMemoryMb = 2048;
+
+/** Runs a command with its output on ours; fails if it does. */
+function check(command, args, env = {}) {
+  run(command, args, { cwd: root, stdio: "inherit", env: { ...environment(), ...env } });
+}
+
+function testFiles(under, { filter }) {
+  const found = readdirSync(join(root, "test"), { recursive: true }).map((path) => join("test", path));
+  return found
+    .filter((path) => path.endsWith(".test.ts") && under(path) && path.includes(filter ?? ""))
+    .sort();
+}
+
+function nodeTests(files, env) {
+  if (files.length === 0) return note("no test file matches");
+  check(pinnedNode, ["--test", `--test-timeout=${kTestTimeoutMs}`, ...files], env);
+}
+
+/** TSan cannot map its shadow where the kernel randomises too much; setarch -R turns that off, if it may. */
+function withoutRandomisation(command, args) {
+  return capture("setarch", ["-R", "true"]).status === 0
+    ? ["setarch", ["-R", command, ...args]]
+    : [command, args];
+}
+
+function sanitizerStage(preset) {
+  const dir = buildNative(preset, ["native-tests", "dataplane-runner"]);
+  check(...withoutRandomisation(join(dir, "native-tests"), ["--gtest_brief=1"]), kSanitizerOptions);
+  if (!existsSync(join(root, kSanitizerTest))) return;
+  const env = { ...kSanitizerOptions, MANGO_DATAPLANE_RUNNER: join(dir, "dataplane-runner") };
+  check(
+    ...withoutRandomisation(pinnedNode, ["--test", `--test-timeout=${kTestTimeoutMs}`, kSanitizerTest]),
+    env,
+  );
+}
+
+function fuzzStage(secondsEach) {
+  const compiler = `clang++-${ensureClang(["fuzz"])}`;
+  const dir = buildNative("fuzz", ["fuzz"], { CMAKE_CXX_COMPILER: compiler });
+  const sources = readdirSync(join(root, "native/fuzz")).filter((file) => file.endsWith(".cpp"));
+  for (const target of sources.map((file) => basename(file, ".cpp"))) fuzz(dir, target, secondsEach);
+}
+
+/** New inputs go to build/fuzz/corpus and are used by the next run; the committed corpus is only read. */
+function fuzz(dir, target, secondsEach) {
+  const [seeds, found, crashes] = [
+    join(root, "native/fuzz/corpus", target),
+    join(dir, "corpus", target),
+    join(dir, "crashes"),
+  ];
+  for (const folder of [found, crashes]) mkdirSync(folder, { recursive: true });
+  const dictionary = join(root, "native/fuzz", `${target}.dict`);
+  const options = [
+    `-max_total_time=${secondsEach}`,
+    "-timeout=10",
+    `-rss_limit_mb=${kFuzzMemoryMb}`,
+    "-print_final_stats=1",
+    "-verbosity=0",
+  ];
+  if (existsSync(dictionary)) options.push(`-dict=${dictionary}`);
+  note(`fuzz-${target}, ${secondsEach} s; a failing input is kept in ${crashes}`);
+  check(
+    join(dir, `fuzz-${target}`),
+    [...options, `-artifact_prefix=${crashes}/${target}-`, found, ...[seeds].filter(existsSync)],
+    kSanitizerOptions,
+  );
+}
+
+function allStages(options) {
+  const isEndToEnd = (path) => path.startsWith("test/e2e/");
+  const script = (name, ...args) => check(process.execPath, [join(root, "scripts", name), ...args]);
+  return [
+    { name: "lint", what: "format and lint rules of both languages", body: () => script("lint.mjs") },
+    { name: "types", what: "TypeScript's types", body: () => script("lint.mjs", "types") },
+    {
+      name: "unit",
+      what: "control plane, file by file",
+      body: () => nodeTests(testFiles((path) => !isEndToEnd(path), options)),
+    },
+    {
+      name: "e2e",
+      what: "the proxy with real clients and real upstreams",
+      body: () => nodeTests(testFiles((path) => isEndToEnd(path) && path !== kSanitizerTest, options)),
+    },
+    {
+      name: "asan",
+      what: "native tests and traffic under ASan and UBSan",
+      body: () => sanitizerStage("asan"),
+    },
+    { name: "tsan", what: "native tests and traffic under TSan", body: () => sanitizerStage("tsan") },
+    {
+      name: "fuzz",
+      what: "libFuzzer on every parser",
+      body: () => fuzzStage(Number(options["fuzz-seconds"])),
+    },
+  ];
+}
+
+function select(stages, { only, skip }) {
+  const names = (list) => (list ?? "").split(",").filter((name) => name !== "");
+  const unknown = [...names(only), ...names(skip)].find(
+    (name) => !stages.some((stage) => stage.name === name),
+  );
+  if (unknown !== undefined) throw new Failure(`there is no stage "${unknown}"; see npm test -- --help`, 2);
+  return stages.filter(
+    ({ name }) => (only === undefined || names(only).includes(name)) && !names(skip).includes(name),
+  );
+}
+
+/** What only some stages need; asked for before the first one runs, not half an hour later. */
+function ensureTools(selected) {
+  if (selected.has("lint")) ensureClang(["format"]);
+  if (selected.has("fuzz")) ensureClang(["fuzz"]);
+  if (selected.has("unit") || selected.has("e2e")) ensurePromtool();
+}
+
+function readOptions() {
+  const text = { type: "string" };
+  const options = {
+    only: text,
+    skip: text,
+    filter: text,
+    "fuzz-seconds": { ...text, default: "30" },
+    help: { type: "boolean", short: "h" },
+  };
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    throw new Failure(`${error.message}\nSee npm test -- --help`, 2);
+  }
+}
+
+await main(() => {
+  const options = readOptions();
+  const stages = allStages(options);
+  if (options.help) {
+    process.stdout.write(kHelp + stages.map(({ name, what }) => `  ${name.padEnd(8)}${what}\n`).join(""));
+    return 0;
+  }
+  const selected = select(stages, options);
+  prepare("test");
+  ensureTools(new Set(selected.map(({ name }) => name)));
+  return runStages(selected);
+});
