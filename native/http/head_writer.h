@@ -17,15 +17,19 @@ class HeadWriter {
       overflow_ = true;
       return;
     }
-    std::memcpy(memory_.data() + used_, text.data(), text.size());
+    append(memory_.data() + used_, text);
     used_ += text.size();
   }
   void number(uint64_t value) noexcept;  // decimal
   void field(std::string_view name, std::string_view value) noexcept {
-    raw(name);
-    raw(": ");
-    raw(value);
-    raw("\r\n");
+    const size_t bytes = name.size() + value.size() + 4;
+    if (bytes > memory_.size() - used_) {
+      overflow_ = true;
+      return;
+    }
+    char* at = memory_.data() + used_;
+    at = append(append(append(append(at, name), ": "), value), "\r\n");
+    used_ += bytes;
   }
   void field(std::string_view name, uint64_t value) noexcept;
 
@@ -34,6 +38,11 @@ class HeadWriter {
   [[nodiscard]] std::string_view text() const noexcept { return {memory_.data(), used_}; }
 
  private:
+  static char* append(char* at, std::string_view text) noexcept {
+    if (!text.empty()) std::memcpy(at, text.data(), text.size());
+    return at + text.size();
+  }
+
   std::span<char> memory_;
   size_t used_ = 0;
   bool overflow_ = false;

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/local_response.h"
+
+#include <algorithm>
+
+#include "http/chars.h"
+#include "http/status.h"
+
+namespace mango::http {
+
+namespace {
+
+constexpr std::string_view kIdLabel = "request ";
+constexpr std::string_view kAllow = "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH";
+
+size_t content_bytes(const LocalResponse& how, std::string_view phrase) noexcept {
+  const size_t id_line = how.request_id.empty() ? 0 : kIdLabel.size() + how.request_id.size() + 1;
+  return 3 + 1 + phrase.size() + 1 + id_line;  // "404 Not Found\n" and "request <id>\n"
+}
+
+void write_content(HeadWriter& out, const LocalResponse& how, std::string_view phrase) noexcept {
+  out.number(how.status);
+  out.raw(" ");
+  out.raw(phrase);
+  out.raw("\n");
+  if (how.request_id.empty()) return;
+  out.raw(kIdLabel);
+  out.raw(how.request_id);
+  out.raw("\n");
+}
+
+bool is_clean_location(std::string_view text) noexcept {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return is_class(c, kTargetChar) || c == '#';
+  });
+}
+
+void write_fields(HeadWriter& out, const LocalResponse& how) noexcept {
+  if (!how.date.empty()) out.field("Date", how.date);
+  if (!how.request_id.empty()) out.field("X-Request-Id", how.request_id);
+  if (is_clean_location(how.location)) out.field("Location", how.location);
+  if (how.retry_after_s != 0) out.field("Retry-After", uint64_t{how.retry_after_s});
+  if (how.status == 405) out.field("Allow", kAllow);  // required, RFC 9110 section 15.5.6
+  if (!how.keep_alive) {
+    out.field("Connection", "close");
+  } else if (how.http10) {
+    out.field("Connection", "keep-alive");
+  }
+}
+
+}  // namespace
+
+void write_local_response(HeadWriter& out, const LocalResponse& how) noexcept {
+  const std::string_view phrase = reason_phrase(how.status);
+  out.raw("HTTP/1.1 ");
+  out.number(how.status);
+  out.raw(" ");
+  out.raw(phrase);
+  out.raw("\r\n");
+  write_fields(out, how);
+  const bool content = !is_bodiless(how.status);
+  if (content) {
+    out.field("Content-Type", "text/plain; charset=utf-8");
+    out.field("Content-Length", content_bytes(how, phrase));
+  }
+  out.raw("\r\n");
+  if (content && !how.head_request) write_content(out, how, phrase);
+}
+
+}  // namespace mango::http
