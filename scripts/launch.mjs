@@ -3,10 +3,10 @@
 import { main } from "./lib/log.mjs";
 import { prepare, runOnPinnedNode } from "./lib/prepare.mjs";
 
-await main(() => {
+await main(async () => {
   const args = process.argv.slice(2);
   const purpose = args[0] === "--for" ? args.splice(0, 2)[1] : "run";
   const [entry, ...rest] = args;
-  prepare(purpose);
+  await prepare(purpose);
   return runOnPinnedNode(entry, rest);
 });

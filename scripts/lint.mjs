@@ -43,11 +43,11 @@ const kCommands = {
     biome("check", "--write", ...kBiomeScope);
     clangFormat("-i");
   },
-  tidy() {
+  async tidy() {
     ensureSystemPackages("test");
     const version = ensureClang(["tidy", "fuzz"]);
     // clang reads the commands of clang: GCC's would carry flags it does not know.
-    const dir = buildNative("fuzz", ["help"], { CMAKE_CXX_COMPILER: `clang++-${version}` });
+    const dir = await buildNative("fuzz", ["help"], { CMAKE_CXX_COMPILER: `clang++-${version}` });
     const sources = nativeSources(/\.cpp$/).filter(
       (path) => !/\/native\/(test|binding|examples)\//.test(path),
     );
@@ -60,7 +60,7 @@ const kCommands = {
   },
 };
 
-await main(() => {
+await main(async () => {
   const name = process.argv[2] ?? "lint";
   const command = kCommands[name];
   if (command === undefined)
@@ -69,5 +69,5 @@ await main(() => {
       2,
     );
   ensureDependencies();
-  command();
+  await command();
 });

@@ -5,11 +5,11 @@ import { main } from "./lib/log.mjs";
 import { root } from "./lib/paths.mjs";
 import { prepare, runOnPinnedNode } from "./lib/prepare.mjs";
 
-await main(() => {
+await main(async () => {
   const args = process.argv.slice(2);
   const help = args.includes("--help") || args.includes("-h");
   const named = args.some((arg) => arg === "-c" || arg === "--config" || arg.startsWith("--config="));
   const config = named || help ? [] : ["--config", join(root, "config/quickstart.yaml")];
-  prepare("run");
+  await prepare("run");
   return runOnPinnedNode("src/cli/main.ts", ["run", ...config, ...args]);
 });

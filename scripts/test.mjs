@@ -57,8 +57,8 @@ function withoutRandomisation(command, args) {
     : [command, args];
 }
 
-function sanitizerStage(preset) {
-  const dir = buildNative(preset, ["native-tests", "dataplane-runner"]);
+async function sanitizerStage(preset) {
+  const dir = await buildNative(preset, ["native-tests", "dataplane-runner"]);
   check(...withoutRandomisation(join(dir, "native-tests"), ["--gtest_brief=1"]), kSanitizerOptions);
   if (!existsSync(join(root, kSanitizerTest))) return;
   const env = { ...kSanitizerOptions, MANGO_DATAPLANE_RUNNER: join(dir, "dataplane-runner") };
@@ -68,9 +68,9 @@ function sanitizerStage(preset) {
   );
 }
 
-function fuzzStage(secondsEach) {
+async function fuzzStage(secondsEach) {
   const compiler = `clang++-${ensureClang(["fuzz"])}`;
-  const dir = buildNative("fuzz", ["fuzz"], { CMAKE_CXX_COMPILER: compiler });
+  const dir = await buildNative("fuzz", ["fuzz"], { CMAKE_CXX_COMPILER: compiler });
   const sources = readdirSync(join(root, "native/fuzz")).filter((file) => file.endsWith(".cpp"));
   for (const target of sources.map((file) => basename(file, ".cpp"))) fuzz(dir, target, secondsEach);
 }
@@ -164,7 +164,7 @@ function readOptions() {
   }
 }
 
-await main(() => {
+await main(async () => {
   const options = readOptions();
   const stages = allStages(options);
   if (options.help) {
@@ -172,7 +172,7 @@ await main(() => {
     return 0;
   }
   const selected = select(stages, options);
-  prepare("test");
+  await prepare("test");
   ensureTools(new Set(selected.map(({ name }) => name)));
   return runStages(selected);
 });

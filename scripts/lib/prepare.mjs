@@ -12,10 +12,10 @@ import { ensureSystemPackages } from "./system_packages.mjs";
 /** What the product and everything around it loads at run time. */
 const kReleaseTargets = ["mango_edge", "mango"];
 
-export function prepare(purpose = "run") {
+export async function prepare(purpose = "run") {
   ensureSystemPackages(purpose);
   ensureDependencies();
-  buildNative("release", kReleaseTargets);
+  await buildNative("release", kReleaseTargets);
 }
 
 /** The environment of everything we start: build/tools and the pinned Node come first. */
