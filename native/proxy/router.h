@@ -2,10 +2,10 @@
 // Which route takes a request: an immutable index over the document's routes, built once per snapshot.
 //
 // Order of preference as in Gateway API: the most specific hostname first (exact, then the longest wildcard,
-// then any); inside it an exact path, then a regular expression (where Envoy Gateway puts it), then the
-// longest path prefix, then a match with a method, the most header matches, the most query parameter matches,
-// and at last the order of the routes. If nothing inside a hostname matches, the next less specific hostname
-// is tried.
+// then any); inside it an exact path, then a regular expression (where Envoy Gateway puts it, long before
+// short), then the longest path prefix, then a match with a method, the most header matches, the most query
+// parameter matches, and at last the order of the routes. If nothing inside a hostname matches, the next less
+// specific hostname is tried.
 //
 // Cost: one hash lookup per label of the host, one for the exact path, one per "/" of the path for prefixes;
 // only regular expressions are tried one by one. match() allocates nothing of its own (RE2 fills a bounded
@@ -54,9 +54,11 @@ class Router {
   [[nodiscard]] const RouteMatch* trace(uint32_t listener, const http::RequestHead& head,
                                         std::vector<Consideration>& steps) const;
 
+  struct Tables;  // internal: router_tables.h
+
  private:
-  struct Tables;
   explicit Router(std::unique_ptr<const Tables> tables);
+
   std::unique_ptr<const Tables> tables_;
 };
 
