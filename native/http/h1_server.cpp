@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/h1_server.h"
+
+#include <cassert>
+
+namespace mango::http {
+
+namespace {
+
+// Serialised heads: the largest head taken in, plus the fields we add to it.
+constexpr size_t kResponseHeadBytes = 48 * 1024;
+constexpr BodyLimits kBodyLimits;
+
+}  // namespace
+
+void H1ServerCodec::set_state(State next) noexcept {
+  assert(next == State::refused || (next == State::body && state_ == State::head) ||
+         (next == State::waiting && (state_ == State::head || state_ == State::body)) ||
+         (next == State::head && state_ == State::waiting));
+  state_ = next;
+}
+
+size_t H1ServerCodec::receive(std::span<char> bytes, ServerEvents& events) {
+  size_t used = 0;
+  bool more = true;
+  while (more) {
+    if (state_ == State::head)
+      more = read_head(bytes.subspan(used), used, events);
+    else if (state_ == State::body)
+      more = read_body(bytes.subspan(used), used, events);
+    else
+      more = false;
+  }
+  return state_ == State::refused ? bytes.size() : used;
+}
+
+bool H1ServerCodec::read_head(std::span<char> bytes, size_t& used, ServerEvents& events) {
+  if (bytes.empty()) return false;
+  const size_t end = find_head_end({bytes.data(), bytes.size()}, &scanned_);
+  if (end == 0 && bytes.size() <= limits_.head_bytes) return false;
+  scanned_ = 0;
+  RequestHead& head = heads_.request;
+  head.clear();
+  Refusal refusal;
+  switch (parse_request_head(end == 0 ? bytes : bytes.first(end), limits_, head, refusal)) {
+    case Parsed::incomplete:
+      return false;
+    case Parsed::refused:
+      refuse(refusal, events);
+      return false;
+    case Parsed::complete:
+      break;
+  }
+  used += head.head_bytes;
+  ++stream_;
+  keep_alive_ = head.keep_alive;
+  http10_ = head.version == Version::http10;
+  head_request_ = head.method == Method::head;
+  reader_.start(head.framing, head.content_length);
+  set_state(State::body);
+  events.on_request(stream_, head);
+  return true;
+}
+
+bool H1ServerCodec::read_body(std::span<char> bytes, size_t& used, ServerEvents& events) {
+  std::string_view slice;
+  size_t consumed = 0;
+  if (content_left_ > 0) {
+    slice = std::string_view(bytes.data(), bytes.size()).substr(0, content_left_);
+    consumed = slice.size();
+  } else {
+    const BodyReader::Result step = reader_.next({bytes.data(), bytes.size()}, kBodyLimits);
+    switch (step.step) {
+      case BodyReader::Step::need_more:
+        used += step.consumed;
+        return false;
+      case BodyReader::Step::refused:
+        refuse(reader_.refusal(), events);
+        return false;
+      case BodyReader::Step::end:
+        used += step.consumed;
+        set_state(State::waiting);
+        events.on_request_end(stream_, reader_.trailers());
+        return true;
+      case BodyReader::Step::data:
+        slice = step.slice;
+        consumed = step.consumed;
+        break;
+    }
+  }
+  const size_t taken = events.on_request_data(stream_, slice);
+  content_left_ = slice.size() - taken;
+  used += consumed - content_left_;
+  return content_left_ == 0 && state_ == State::body;
+}
+
+void H1ServerCodec::refuse(const Refusal& refusal, ServerEvents& events) {
+  set_state(State::refused);
+  keep_alive_ = false;
+  events.on_protocol_error(refusal);
+}
+
+void H1ServerCodec::finish(StreamId) noexcept {
+  if (state_ == State::waiting && keep_alive_) set_state(State::head);
+}
+
+bool H1ServerCodec::send_head(StreamId, const ResponseHead& head, ResponseForwarding how, Sink& sink) {
+  char memory[kResponseHeadBytes];
+  HeadWriter out(memory);
+  const bool interim = head.status < 200;
+  if (interim && http10_) return true;  // RFC 9110 section 15.2
+  if (!interim) {
+    if (http10_ && how.framing == Framing::chunked) how.framing = Framing::until_close;
+    if (how.framing == Framing::until_close || !how.keep_alive) keep_alive_ = false;
+    writer_.start(how.framing);
+  }
+  how.http10 = http10_;
+  how.keep_alive = keep_alive_;
+  write_response_head(out, head, how);
+  return out.ok() && sink.put(out.text());
+}
+
+size_t H1ServerCodec::send_data(StreamId, std::string_view content, Sink& sink) { return writer_.data(content, sink); }
+
+bool H1ServerCodec::send_end(StreamId, std::string_view trailers, Sink& sink) { return writer_.end(trailers, sink); }
+
+bool H1ServerCodec::send_local(StreamId, LocalResponse response, Sink& sink) {
+  char memory[kResponseHeadBytes];
+  HeadWriter out(memory);
+  keep_alive_ = keep_alive_ && response.keep_alive;
+  response.keep_alive = keep_alive_;
+  response.http10 = http10_;
+  response.head_request = head_request_;
+  write_local_response(out, response);
+  return out.ok() && sink.put(out.text());
+}
+
+}  // namespace mango::http

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/connection.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace mango::net {
+
+void WorkerIo::flush_writer() {
+  if (writer_ != nullptr) writer_->flush();
+}
+
+bool Connection::attach(Stream stream, bool connecting) {
+  stream_ = std::move(stream);
+  connecting_ = connecting;
+  was_handshaking_ = stream_.handshaking();
+  interest_ = connecting ? EPOLLOUT : EPOLLIN;
+  return io_.loop.watch(stream_.fd(), *this, interest_);
+}
+
+void Connection::close_stream() noexcept {
+  discard_output();
+  if (!stream_.is_open()) return;
+  io_.loop.unwatch(stream_.fd());
+  stream_.close();
+  kept_ = Buffer();
+}
+
+void Connection::discard_output() noexcept {
+  if (io_.writer_ == this) {
+    io_.writer_ = nullptr;
+    io_.out_used_ = 0;
+  }
+  pending_ = Buffer();
+  wants_writable_ = false;
+}
+
+// --- a turn -------------------------------------------------------------------------------------------------
+
+void Connection::on_turn(uint32_t events) {
+  if (!stream_.is_open()) return;
+  if (connecting_) {
+    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) complete_connect();
+  } else {
+    turn_output(events);
+    if (stream_.is_open()) turn_input(events);
+  }
+  io_.flush_writer();
+  if (stream_.is_open()) update_interest();
+}
+
+void Connection::complete_connect() {
+  connecting_ = false;
+  on_connected(stream_.finish_connect());
+}
+
+void Connection::turn_output(uint32_t events) {
+  if (output_error_ != Io::ok) {
+    on_output_failed(std::exchange(output_error_, Io::ok));
+    return;
+  }
+  if ((events & EPOLLOUT) == 0 || !flush() || !wants_writable_) return;
+  wants_writable_ = false;
+  on_writable();
+}
+
+void Connection::turn_input(uint32_t events) {
+  if (!paused_ && !kept_.empty() && !offer_kept()) return;
+  if (!stream_.is_open() || input_ended_) return;
+  if (paused_) {
+    // A reset cannot be masked: without this a paused connection would spin on it.
+    if ((events & (EPOLLERR | EPOLLHUP)) != 0) end_input(Io::reset);
+    return;
+  }
+  for (int round = 0; round < kReceivesPerTurn; ++round)
+    if (!receive_once()) return;
+  io_.loop.again(*this);  // there may be more inside the stream than epoll knows of
+}
+
+// Receives and offers once; true if there may be more.
+bool Connection::receive_once() {
+  const bool fresh = kept_.empty();
+  if (!fresh && !room_in_kept()) return false;
+  const std::span<char> room = fresh ? std::span<char>(io_.in_.get(), WorkerIo::kScratchBytes) : kept_.room();
+  const Transfer got = stream_.recv(room);
+  if (was_handshaking_ && !stream_.handshaking() && (got.io == Io::ok || got.io == Io::again)) {
+    was_handshaking_ = false;
+    on_handshake_done();
+    if (!stream_.is_open()) return false;
+  }
+  if (got.io == Io::again) return false;
+  if (got.io != Io::ok) {
+    end_input(got.io);
+    return false;
+  }
+  bytes_in_ += got.bytes;
+  if (fresh) {
+    offer(room.first(got.bytes));
+  } else {
+    kept_.produced(got.bytes);
+    (void)offer_kept();
+  }
+  return stream_.is_open() && !paused_ && !input_ended_ && got.bytes == room.size();
+}
+
+void Connection::offer(std::span<char> fresh) {
+  const size_t used = on_input(fresh);
+  if (!stream_.is_open() || used == fresh.size()) return;
+  kept_ = io_.pool.keep({fresh.data() + used, fresh.size() - used});
+  if (!kept_) on_no_memory();
+}
+
+// False if the connection is closed or paused after it.
+bool Connection::offer_kept() {
+  const size_t used = on_input(kept_.bytes());
+  if (!stream_.is_open()) return false;
+  kept_.consumed(used);
+  if (kept_.empty()) kept_ = Buffer();
+  return !paused_;
+}
+
+bool Connection::room_in_kept() {
+  kept_.compact();
+  if (!kept_.room().empty()) return true;
+  if (kept_.capacity() == BufferPool::kLargest) {
+    paused_ = true;  // whoever reads us is waiting for something else; it resumes us
+    return false;
+  }
+  if (io_.pool.grow(kept_, kept_.capacity() + 1)) return true;
+  on_no_memory();
+  return false;
+}
+
+void Connection::end_input(Io io) {
+  input_ended_ = true;
+  on_input_end(io);
+}
+
+void Connection::resume_input() {
+  if (!paused_) return;
+  paused_ = false;
+  io_.loop.again(*this);
+}
+
+// --- output -------------------------------------------------------------------------------------------------
+
+bool Connection::write(std::string_view bytes) {
+  if (!stream_.is_open() || output_error_ != Io::ok) return false;
+  return pending_.empty() ? gather(bytes) : keep_output(bytes);
+}
+
+bool Connection::gather(std::string_view bytes) {
+  if (io_.writer_ != this) {
+    io_.flush_writer();
+    io_.writer_ = this;
+  }
+  if (bytes.size() > WorkerIo::kScratchBytes - io_.out_used_) {
+    if (!flush()) return keep_output(bytes);
+    io_.writer_ = this;
+  }
+  if (bytes.size() > WorkerIo::kScratchBytes) return keep_output(bytes);
+  std::memcpy(io_.out_.get() + io_.out_used_, bytes.data(), bytes.size());
+  io_.out_used_ += bytes.size();
+  return true;
+}
+
+size_t Connection::write_through(std::string_view bytes) {
+  if (!stream_.is_open() || output_error_ != Io::ok) return 0;
+  if (!pending_.empty()) {
+    wants_writable_ = true;
+    return 0;
+  }
+  if (bytes.size() <= kGatherBytes) return gather(bytes) ? bytes.size() : 0;
+  std::string_view rest = bytes;
+  if (io_.writer_ == this && io_.out_used_ > 0) {
+    // Fill the record that the head began, so that the head does not travel in one of its own.
+    const size_t fill = io_.out_used_ < kRecordBytes ? std::min(kRecordBytes - io_.out_used_, rest.size()) : 0;
+    if (!gather(rest.substr(0, fill))) return 0;
+    rest.remove_prefix(fill);
+    if (!flush()) {
+      wants_writable_ = true;
+      return bytes.size() - rest.size();
+    }
+  }
+  if (!send_all(rest)) {
+    wants_writable_ = true;
+    io_.loop.again(*this);
+  }
+  return bytes.size() - rest.size();
+}
+
+// Sends until all is gone or the stream takes no more; `bytes` becomes what is left.
+bool Connection::send_all(std::string_view& bytes) {
+  while (!bytes.empty()) {
+    const Transfer sent = stream_.send(bytes);
+    bytes_out_ += sent.bytes;
+    bytes.remove_prefix(sent.bytes);
+    if (sent.io == Io::ok) continue;
+    if (sent.io != Io::again) {
+      output_error_ = sent.io;
+      io_.loop.again(*this);
+    }
+    return false;
+  }
+  return true;
+}
+
+bool Connection::flush() {
+  if (!stream_.is_open()) return false;
+  if (io_.writer_ == this) {
+    std::string_view gathered(io_.out_.get(), std::exchange(io_.out_used_, 0));
+    io_.writer_ = nullptr;
+    if (!send_all(gathered)) {
+      if (output_error_ == Io::ok && !keep_output(gathered)) output_error_ = Io::failed;
+      io_.loop.again(*this);
+      return false;
+    }
+  } else if (!pending_.empty()) {
+    std::string_view text = pending_.text();
+    const size_t before = text.size();
+    const bool all = send_all(text);
+    pending_.consumed(before - text.size());
+    if (!all) return false;
+    pending_ = Buffer();
+  }
+  if (finishing_ && !finished_) {
+    finished_ = true;
+    stream_.shutdown_write();
+  }
+  return true;
+}
+
+bool Connection::keep_output(std::string_view bytes) {
+  if (!pending_) {
+    pending_ = io_.pool.keep(bytes);
+    return static_cast<bool>(pending_);
+  }
+  pending_.compact();
+  if (pending_.room().size() < bytes.size() && !io_.pool.grow(pending_, pending_.size() + bytes.size()))
+    return false;
+  return pending_.append(bytes) == bytes.size();
+}
+
+void Connection::finish_output() {
+  if (finishing_) return;
+  finishing_ = true;
+  flush();
+}
+
+void Connection::update_interest() {
+  uint32_t wanted = 0;
+  if (connecting_ || wants_writable_ || !pending_.empty()) wanted |= EPOLLOUT;
+  if (!connecting_ && !paused_ && !input_ended_) wanted |= stream_.waits_for_write() ? EPOLLOUT : EPOLLIN;
+  if (wanted == interest_) return;
+  if (io_.loop.rewatch(stream_.fd(), *this, wanted)) interest_ = wanted;
+}
+
+}  // namespace mango::net

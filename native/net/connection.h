@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// A stream with its turns on the loop: receives into a scratch shared by the whole worker, keeps only what could
+// not be used yet, gathers small writes of one turn into one send, and passes big ones straight through.
+//
+// Backpressure is in the return values: on_input() says how much it consumed, write_through() how much was
+// taken. What is left stays on the side it came from, in a bounded pooled buffer, and that side stops reading.
+//
+// Rejected: a read buffer per connection (64 KiB times every idle session), and queues of output slices (they
+// hide how much a slow peer makes us hold).
+#pragma once
+
+#include <array>
+#include <memory>
+
+#include "net/buffer_pool.h"
+#include "net/loop.h"
+#include "net/stream.h"
+
+namespace mango::net {
+
+class Connection;
+
+// What the connections of one worker share.
+class WorkerIo {
+ public:
+  static constexpr size_t kScratchBytes = 64 * 1024;
+
+  WorkerIo(Loop& loop_in, BufferPool& pool_in)
+      : loop(loop_in), pool(pool_in), in_(new char[kScratchBytes]), out_(new char[kScratchBytes]) {}
+
+  // Sends what the last writer gathered. Called at the end of every turn, and when the writer changes.
+  void flush_writer();
+
+  Loop& loop;
+  BufferPool& pool;
+
+ private:
+  friend class Connection;
+  std::unique_ptr<char[]> in_;
+  std::unique_ptr<char[]> out_;
+  size_t out_used_ = 0;
+  Connection* writer_ = nullptr;
+};
+
+class Connection : public Handler {
+ public:
+  explicit Connection(WorkerIo& io) noexcept : io_(io) {}
+  ~Connection() override { close_stream(); }
+
+  // Queues bytes that must not be refused (heads, framing). False if even the bounded buffer is full: the
+  // connection is then of no use and its owner should give it up.
+  [[nodiscard]] bool write(std::string_view bytes);
+  // Offers content; answers how much was taken. Less than all: on_writable() will follow.
+  [[nodiscard]] size_t write_through(std::string_view bytes);
+  [[nodiscard]] bool output_pending() const noexcept { return !pending_.empty(); }
+
+  void pause_input() noexcept { paused_ = true; }
+  void resume_input();
+  [[nodiscard]] bool input_paused() const noexcept { return paused_; }
+
+  [[nodiscard]] const Stream& stream() const noexcept { return stream_; }
+  [[nodiscard]] uint64_t bytes_in() const noexcept { return bytes_in_; }
+  [[nodiscard]] uint64_t bytes_out() const noexcept { return bytes_out_; }
+
+  void on_turn(uint32_t events) final;
+
+ protected:
+  // Takes bytes received, in order, kept ones first; answers how many were used up. Not called while paused.
+  virtual size_t on_input(std::span<char> bytes) = 0;
+  // The receiving side ended: eof, truncated, reset, tls or failed. Kept input was offered before.
+  virtual void on_input_end(Io io) = 0;
+  // Output that was refused can be offered again.
+  virtual void on_writable() = 0;
+  // Sending failed; the stream is of no use.
+  virtual void on_output_failed(Io io) = 0;
+  virtual void on_connected(Io) {}
+  virtual void on_handshake_done() {}
+  // No memory left to keep received bytes.
+  virtual void on_no_memory() = 0;
+
+  // Takes over a stream; `connecting` if its connect is in progress. False if the loop cannot watch it.
+  [[nodiscard]] bool attach(Stream stream, bool connecting);
+  // Sends everything gathered or kept; false while some is left.
+  bool flush();
+  // FIN once all is sent.
+  void finish_output();
+  // Drops the output and forgets kept bytes.
+  void discard_output() noexcept;
+  void close_stream() noexcept;
+  void drop_kept_input() noexcept { kept_ = Buffer(); }
+  [[nodiscard]] bool has_kept_input() const noexcept { return !kept_.empty(); }
+  [[nodiscard]] Stream& mutable_stream() noexcept { return stream_; }
+  [[nodiscard]] WorkerIo& io() noexcept { return io_; }
+  // The connection gets no input events any more (its end was seen).
+  [[nodiscard]] bool input_ended() const noexcept { return input_ended_; }
+
+ private:
+  friend class WorkerIo;
+  static constexpr size_t kGatherBytes = 8 * 1024;   // larger slices are not copied
+  static constexpr size_t kRecordBytes = 16 * 1024;  // what one TLS record holds
+  static constexpr int kReceivesPerTurn = 4;         // then others get their turn
+
+  void complete_connect();
+  void turn_output(uint32_t events);
+  void turn_input(uint32_t events);
+  bool receive_once();
+  void offer(std::span<char> fresh);
+  bool offer_kept();
+  [[nodiscard]] bool room_in_kept();
+  void end_input(Io io);
+  bool send_all(std::string_view& bytes);
+  [[nodiscard]] bool keep_output(std::string_view bytes);
+  [[nodiscard]] bool gather(std::string_view bytes);
+  void update_interest();
+
+  WorkerIo& io_;
+  Stream stream_;
+  Buffer kept_;     // received, not used yet
+  Buffer pending_;  // accepted for output, not sent yet
+  uint64_t bytes_in_ = 0;
+  uint64_t bytes_out_ = 0;
+  uint32_t interest_ = 0;
+  Io output_error_ = Io::ok;
+  bool connecting_ = false;
+  bool paused_ = false;
+  bool input_ended_ = false;
+  bool wants_writable_ = false;  // a writer was refused
+  bool finishing_ = false;       // FIN after pending_
+  bool finished_ = false;
+  bool was_handshaking_ = false;
+};
+
+}  // namespace mango::net

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/stream.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "net/calls.h"
+
+namespace mango::net {
+
+namespace {
+
+Io classify(mango_status_e status) noexcept {
+  switch (static_cast<int>(status)) {
+    case MANGO_STATUS_OK:
+      return Io::ok;
+    case -EAGAIN:
+    case -EINPROGRESS:
+      return Io::again;
+    case -ECONNRESET:
+    case -ECONNABORTED:
+    case -EPIPE:
+      return Io::reset;
+    case MANGO_STATUS_TLS:
+      return Io::tls;
+    case MANGO_STATUS_TLS_TRUNCATED:
+      return Io::truncated;
+    default:
+      return Io::failed;
+  }
+}
+
+Transfer classify_local(ssize_t count, bool receiving) noexcept {
+  if (count > 0 || (count == 0 && !receiving)) return {Io::ok, static_cast<size_t>(count)};
+  if (count == 0) return {Io::eof};
+  return {classify(static_cast<mango_status_e>(-errno))};
+}
+
+}  // namespace
+
+Stream::Stream(Stream&& other) noexcept
+    : engine_(std::exchange(other.engine_, nullptr)),
+      socket_(std::exchange(other.socket_, nullptr)),
+      fd_(std::exchange(other.fd_, -1)),
+      ssl_(std::move(other.ssl_)) {}
+
+Stream& Stream::operator=(Stream&& other) noexcept {
+  if (this == &other) return *this;
+  close();
+  engine_ = std::exchange(other.engine_, nullptr);
+  socket_ = std::exchange(other.socket_, nullptr);
+  fd_ = std::exchange(other.fd_, -1);
+  ssl_ = std::move(other.ssl_);
+  return *this;
+}
+
+Io Stream::connect(Engine& engine, const Endpoint& endpoint) noexcept {
+  engine_ = &engine;
+  if (endpoint.is_unix()) return connect_local(endpoint);
+  if (engine.socket_create(engine.tcp(), &socket_) != MANGO_STATUS_OK) return Io::failed;
+  if (engine.socket_open(socket_, &fd_) != MANGO_STATUS_OK ||
+      engine.socket_set_nonblocking(socket_, true) != MANGO_STATUS_OK) {
+    close();
+    return Io::failed;
+  }
+  ++calls().connect;
+  const auto* address = reinterpret_cast<const sockaddr*>(&endpoint.storage);
+  const Io io = classify(engine.socket_connect(socket_, address, endpoint.length));
+  set_no_delay();
+  return io;
+}
+
+Io Stream::connect_local(const Endpoint& endpoint) noexcept {
+  fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd_ < 0) return Io::failed;
+  const auto* address = reinterpret_cast<const sockaddr*>(&endpoint.storage);
+  if (::connect(fd_, address, endpoint.length) == 0) return Io::ok;
+  // A full backlog gives EAGAIN at once and never becomes writable: that is a failure, not progress.
+  return Io::failed;
+}
+
+Io Stream::finish_connect() noexcept {
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (socket_ == nullptr) return Io::ok;
+  if (engine_->socket_get_option(socket_, SOL_SOCKET, SO_ERROR, &error, &length) != MANGO_STATUS_OK)
+    return Io::failed;
+  return error == 0 ? Io::ok : Io::failed;
+}
+
+void Stream::set_no_delay() noexcept {
+  const int on = 1;
+  if (socket_ != nullptr) (void)engine_->socket_set_option(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+bool Stream::start_tls(SslPointer ssl) noexcept {
+  if (engine_->socket_set_ssl(socket_, ssl.get()) != MANGO_STATUS_OK) return false;
+  ssl_ = std::move(ssl);
+  return true;
+}
+
+Transfer Stream::recv(std::span<char> room) noexcept {
+  if (fd_ < 0) return {Io::failed};
+  if (socket_ == nullptr) return classify_local(::recv(fd_, room.data(), room.size(), 0), true);
+  ++calls().recv;
+  size_t received = 0;
+  const auto status = ssl_ ? engine_->socket_recv_tls(socket_, room.data(), room.size(), &received)
+                           : engine_->socket_recv(socket_, room.data(), room.size(), &received);
+  const Io io = classify(status);
+  if (io == Io::ok && received == 0) return {Io::eof};
+  return {io, received};
+}
+
+Transfer Stream::send(std::string_view bytes) noexcept {
+  if (fd_ < 0) return {Io::failed};
+  if (socket_ == nullptr) return classify_local(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), false);
+  ++calls().send;
+  size_t sent = 0;
+  const auto status = ssl_ ? engine_->socket_send_tls(socket_, bytes.data(), bytes.size(), &sent)
+                           : engine_->socket_send(socket_, bytes.data(), bytes.size(), &sent);
+  return {classify(status), sent};
+}
+
+void Stream::shutdown_write() noexcept {
+  if (socket_ != nullptr)
+    (void)engine_->socket_shutdown(socket_, SHUT_WR);
+  else if (fd_ >= 0)
+    ::shutdown(fd_, SHUT_WR);
+}
+
+void Stream::abort() noexcept {
+  if (socket_ == nullptr) return;
+  ++calls().abort;
+  (void)engine_->socket_abort(socket_);
+}
+
+void Stream::reset() noexcept {
+  if (socket_ == nullptr) return;
+  ++calls().reset;
+  (void)engine_->socket_reset(socket_);
+}
+
+void Stream::close() noexcept {
+  if (socket_ != nullptr) {
+    ++calls().close;
+    (void)engine_->socket_close(socket_);
+    (void)engine_->socket_destroy(socket_);
+  } else if (fd_ >= 0) {
+    ::close(fd_);
+  }
+  socket_ = nullptr;
+  fd_ = -1;
+  ssl_.reset();  // after the close: libmango may still send close_notify through it
+}
+
+std::string Stream::tls_error() {
+  const unsigned long code = ERR_peek_error();
+  ERR_clear_error();
+  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
+  return reason == nullptr ? "" : reason;
+}
+
+}  // namespace mango::net

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// One byte stream: offloaded TCP, offloaded TCP under TLS, or a Unix socket. Callers never ask which.
+//
+// TLS records are moved by mango_socket_recv_tls / send_tls on an SSL the stream owns; the handshake happens
+// inside the first receives. Unix sockets are not TCP and so not the engine's business: plain system calls.
+#pragma once
+
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "net/engine.h"
+
+namespace mango::net {
+
+// What became of a transfer. Everything but `ok` and `again` is final for that direction.
+enum class Io : uint8_t {
+  ok,
+  again,      // nothing moved; wait for readiness (see Stream::waits_for_write)
+  eof,        // orderly end: FIN, or close_notify under TLS
+  truncated,  // FIN without close_notify
+  reset,      // the peer, or we, reset the connection
+  tls,        // TLS failed; see Stream::tls_error
+  failed,     // any other error
+};
+
+struct Transfer {
+  Io io;
+  size_t bytes = 0;
+};
+
+struct SslDeleter {
+  void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
+};
+using SslPointer = std::unique_ptr<SSL, SslDeleter>;
+
+// An address to listen on, connect to or report. Textual forms: "10.0.0.1:80", "[::1]:80", "unix:/path".
+struct Endpoint {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+
+  [[nodiscard]] static bool parse(std::string_view text, Endpoint& out) noexcept;
+  [[nodiscard]] std::string to_string() const;
+  [[nodiscard]] std::string address() const;  // without the port; IPv6 without brackets
+  [[nodiscard]] uint16_t port() const noexcept;
+  void set_port(uint16_t port) noexcept;
+  [[nodiscard]] bool is_unix() const noexcept { return storage.ss_family == AF_UNIX; }
+};
+
+class Stream {
+ public:
+  Stream() noexcept = default;
+  // Takes over an accepted, non-blocking socket of the engine.
+  Stream(Engine& engine, mango_socket_h socket, int fd) noexcept : engine_(&engine), socket_(socket), fd_(fd) {}
+  Stream(Stream&& other) noexcept;
+  Stream& operator=(Stream&& other) noexcept;
+  ~Stream() { close(); }
+
+  // Starts a non-blocking connect. `again` means in progress: writable when done, then finish_connect().
+  [[nodiscard]] Io connect(Engine& engine, const Endpoint& endpoint) noexcept;
+  // The result of a connect in progress: ok, or why not.
+  [[nodiscard]] Io finish_connect() noexcept;
+  void set_no_delay() noexcept;
+
+  // Attaches TLS; the stream owns the SSL from here on.
+  [[nodiscard]] bool start_tls(SslPointer ssl) noexcept;
+  [[nodiscard]] SSL* ssl() const noexcept { return ssl_.get(); }
+  [[nodiscard]] bool handshaking() const noexcept { return ssl_ && !SSL_is_init_finished(ssl_.get()); }
+
+  // Receives once. Fewer bytes than there is room for means: nothing more is there now.
+  [[nodiscard]] Transfer recv(std::span<char> room) noexcept;
+  // Sends once. After `again` the same bytes must be offered again first.
+  [[nodiscard]] Transfer send(std::string_view bytes) noexcept;
+  // Whether an `again` of recv() waits for the socket to become writable (a TLS handshake may).
+  [[nodiscard]] bool waits_for_write() const noexcept { return ssl_ && SSL_want_write(ssl_.get()); }
+
+  void shutdown_write() noexcept;  // FIN (close_notify first) after what was sent
+  void abort() noexcept;           // RST now; the fd stays until close()
+  void reset() noexcept;           // RST, and the session returns to the engine
+  void close() noexcept;           // orderly; idempotent
+
+  [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+  // The OpenSSL reason of the last `tls` result on this thread, "" if there is none; clears the queue.
+  [[nodiscard]] static std::string tls_error();
+
+ private:
+  [[nodiscard]] Io connect_local(const Endpoint& endpoint) noexcept;
+
+  Engine* engine_ = nullptr;
+  mango_socket_h socket_ = nullptr;  // null for a Unix socket
+  int fd_ = -1;
+  SslPointer ssl_;
+};
+
+}  // namespace mango::net
