@@ -5,8 +5,8 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { ensureDependencies } from "./lib/dependencies.mjs";
 import { Failure, main, step } from "./lib/log.mjs";
-import { buildNative } from "./lib/native.mjs";
-import { pinnedNode, root } from "./lib/paths.mjs";
+import { configureNative } from "./lib/native.mjs";
+import { findProgram, pinnedNode, root } from "./lib/paths.mjs";
 import { run } from "./lib/process.mjs";
 import { ensureClang, ensureSystemPackages } from "./lib/system_packages.mjs";
 
@@ -43,11 +43,11 @@ const kCommands = {
     biome("check", "--write", ...kBiomeScope);
     clangFormat("-i");
   },
-  async tidy() {
+  tidy() {
     ensureSystemPackages("test");
     const version = ensureClang(["tidy", "fuzz"]);
     // clang reads the commands of clang: GCC's would carry flags it does not know.
-    const dir = await buildNative("fuzz", ["help"], { CMAKE_CXX_COMPILER: `clang++-${version}` });
+    const dir = configureNative("fuzz", { CMAKE_CXX_COMPILER: findProgram(`clang++-${version}`) });
     const sources = nativeSources(/\.cpp$/).filter(
       (path) => !/\/native\/(test|binding|examples)\//.test(path),
     );

@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { Failure, main, note } from "./lib/log.mjs";
 import { buildNative } from "./lib/native.mjs";
-import { pinnedNode, root } from "./lib/paths.mjs";
+import { findProgram, pinnedNode, root } from "./lib/paths.mjs";
 import { environment, prepare } from "./lib/prepare.mjs";
 import { capture, run } from "./lib/process.mjs";
 import { runStages } from "./lib/stages.mjs";
@@ -69,7 +69,7 @@ async function sanitizerStage(preset) {
 }
 
 async function fuzzStage(secondsEach) {
-  const compiler = `clang++-${ensureClang(["fuzz"])}`;
+  const compiler = findProgram(`clang++-${ensureClang(["fuzz"])}`);
   const dir = await buildNative("fuzz", ["fuzz"], { CMAKE_CXX_COMPILER: compiler });
   const sources = readdirSync(join(root, "native/fuzz")).filter((file) => file.endsWith(".cpp"));
   for (const target of sources.map((file) => basename(file, ".cpp"))) fuzz(dir, target, secondsEach);

@@ -11,10 +11,16 @@ import { capture } from "./process.mjs";
 
 /** Builds targets of a preset if anything changed; answers the build folder. `defines` are CMake cache entries. */
 export async function buildNative(preset, targets, defines = {}) {
+  const dir = configureNative(preset, defines);
+  await ninja(dir, targets, `building ${targets.join(", ")} (build/${preset})`);
+  return dir;
+}
+
+/** Only what a build would start with: enough for tools that read compile_commands.json. */
+export function configureNative(preset, defines = {}) {
   const dir = join(root, "build", preset);
   const wanted = { NODE_INCLUDE_DIR: join(pinnedNodeDir, "include/node"), ...defines };
   if (!isConfigured(dir, wanted)) configure(preset, wanted);
-  await ninja(dir, targets, `building ${targets.join(", ")} (build/${preset})`);
   return dir;
 }
 
