@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// nginx as a peer, with the settings that measured best.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { freePort } from "../support/network.ts";
+import type { Lab } from "./lab.ts";
+import { type Contender, launchOnPort } from "./proxy.ts";
+
+// Workers of a root-started nginx become "nobody" and could not read the scratch folder.
+export function nginxUser(): string {
+  return process.getuid?.() === 0 ? "user root;\n" : "";
+}
+
+function config(lab: Lab, port: number): string {
+  return `${nginxUser()}daemon off;
+worker_processes 1;
+worker_rlimit_nofile 16384;
+pid ${lab.folder}/nginx.pid;
+error_log stderr warn;
+events { worker_connections 16384; multi_accept on; }
+http {
+  access_log off;
+  keepalive_timeout 1h;
+  keepalive_requests 1000000000;
+  ssl_protocols TLSv1.3;
+  ssl_certificate ${lab.certificate.certFile};
+  ssl_certificate_key ${lab.certificate.keyFile};
+  ssl_session_cache shared:tls:10m;
+  ssl_buffer_size 64k;
+  upstream files {
+    server 127.0.0.1:${lab.upstreamPort};
+    keepalive 256;
+    keepalive_requests 1000000000;
+    keepalive_timeout 1h;
+  }
+  server {
+    listen 127.0.0.1:${port} ssl reuseport backlog=4096;
+    location / {
+      proxy_pass http://files;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffer_size 16k;
+      proxy_buffers 8 16k;
+      proxy_max_temp_file_size 0;
+    }
+  }
+}
+`;
+}
+
+export const nginx: Contender = {
+  name: "nginx",
+  async version(lab) {
+    const { stderr } = await lab.processes.run(["nginx", "-V"]);
+    const [, version, openssl] = /nginx\/(\S+)[\s\S]*?built with (OpenSSL \S+)/.exec(stderr) ?? [];
+    return `${version ?? "?"} (${openssl ?? "?"})`;
+  },
+  async start(lab) {
+    const port = await freePort();
+    const file = join(lab.folder, "nginx.conf");
+    writeFileSync(file, config(lab, port));
+    return launchOnPort(lab, "nginx", ["nginx", "-c", file, "-e", "stderr"], port);
+  },
+};

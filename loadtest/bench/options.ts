@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of `npm run bench`.
+import { parseArgs } from "node:util";
+
+export const PROXY_NAMES = ["nginx", "haproxy", "mango-edge"] as const;
+export type ProxyName = (typeof PROXY_NAMES)[number];
+
+export const WORKLOAD_NAMES = ["keepalive", "handshake", "body", "idle", "halfload"] as const;
+export type WorkloadName = (typeof WORKLOAD_NAMES)[number];
+
+export interface BenchOptions {
+  readonly help: boolean;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly sessions: number; // of the idle workload
+  readonly workloads: readonly WorkloadName[];
+  readonly proxies: readonly ProxyName[];
+  readonly syscalls: boolean;
+  readonly out: string;
+}
+
+export const HELP = `npm run bench -- [options]
+
+Measures mango-edge beside nginx and HAProxy on this machine, in turn, and compares medians.
+
+  --rounds N        measurements of each proxy for each workload (default 5)
+  --seconds N       length of one measurement (default 5)
+  --quick           one round of two seconds, 1,000 idle sessions: does it run at all?
+  --only A,B        workloads: ${WORKLOAD_NAMES.join(", ")} (default all)
+  --proxies A,B     ${PROXY_NAMES.join(", ")} (default all)
+  --sessions N      idle TLS sessions held open (default 5000)
+  --syscalls        instead: system calls per keep-alive request of every proxy, counted by strace
+  --out FOLDER      where results.json, results.md and chart.svg go (default build/bench)
+  --help            this text
+
+Exit code: 0 measured (goals reached or not), 1 failed, 2 a program is missing or the command line is wrong.
+`;
+
+export class UsageError extends Error {}
+
+function pick<T extends string>(text: string | undefined, all: readonly T[], option: string): readonly T[] {
+  if (text === undefined) return all;
+  const wanted = text.split(",").map((word) => word.trim());
+  const unknown = wanted.find((word) => !all.some((name) => name === word));
+  if (unknown !== undefined)
+    throw new UsageError(`--${option}: unknown "${unknown}", expected ${all.join(", ")}`);
+  return all.filter((name) => wanted.includes(name));
+}
+
+function positive(text: string | undefined, fallback: number, option: string): number {
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new UsageError(`--${option}: expected a whole number above 0`);
+  return value;
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        help: { type: "boolean", short: "h" },
+        quick: { type: "boolean" },
+        syscalls: { type: "boolean" },
+        rounds: { type: "string" },
+        seconds: { type: "string" },
+        sessions: { type: "string" },
+        only: { type: "string" },
+        proxies: { type: "string" },
+        out: { type: "string" },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+export function parseOptions(args: readonly string[]): BenchOptions {
+  const values = parse(args);
+  const quick = values.quick === true;
+  return {
+    help: values.help === true,
+    rounds: positive(values.rounds, quick ? 1 : 5, "rounds"),
+    seconds: positive(values.seconds, quick ? 2 : 5, "seconds"),
+    sessions: positive(values.sessions, quick ? 1_000 : 5_000, "sessions"),
+    workloads: pick(values.only, WORKLOAD_NAMES, "only"),
+    proxies: pick(values.proxies, PROXY_NAMES, "proxies"),
+    syscalls: values.syscalls === true,
+    out: values.out ?? "build/bench",
+  };
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// One proxy under test: started fresh for each measurement on core 0, with one worker, access log off.
+import type { ChildProcess } from "node:child_process";
+import { join } from "node:path";
+import { waitForPort } from "../support/network.ts";
+import { descendants } from "../support/proc.ts";
+import { logTail } from "../support/processes.ts";
+import { type Lab, PROXY_CORE } from "./lab.ts";
+import type { ProxyName } from "./options.ts";
+
+export interface RunningProxy {
+  readonly name: ProxyName;
+  readonly port: number;
+  readonly pids: readonly number[]; // the whole proxy: a supervisor counts too
+  readonly workerPid: number; // the process that carries the traffic
+  stop(): Promise<void>;
+}
+
+export interface Contender {
+  readonly name: ProxyName;
+  version(lab: Lab): Promise<string>;
+  start(lab: Lab): Promise<RunningProxy>;
+}
+
+export function logFile(lab: Lab, name: ProxyName): string {
+  return join(lab.folder, `${name}.log`);
+}
+
+export function launch(lab: Lab, name: ProxyName, command: readonly string[]): ChildProcess {
+  return lab.processes.start([...PROXY_CORE, ...command], { log: logFile(lab, name) });
+}
+
+export function running(lab: Lab, name: ProxyName, child: ChildProcess, port: number): RunningProxy {
+  const pid = child.pid;
+  if (pid === undefined) throw new Error(`${name} did not start`);
+  const workers = descendants(pid);
+  return {
+    name,
+    port,
+    pids: [pid, ...workers],
+    workerPid: workers[0] ?? pid,
+    stop: () => lab.processes.stop(child),
+  };
+}
+
+// For the peers, which do not report their readiness.
+export async function launchOnPort(lab: Lab, name: ProxyName, command: readonly string[], port: number) {
+  const child = launch(lab, name, command);
+  if (!(await waitForPort(port, () => child.exitCode === null))) {
+    throw new Error(`${name} does not listen: ${logTail(logFile(lab, name))}`);
+  }
+  return running(lab, name, child, port);
+}

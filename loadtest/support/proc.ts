@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// What /proc tells about a process: its threads' CPU time, its children, its memory. Parsers are apart from readers so
+// that tests feed them text.
+import { readdirSync, readFileSync } from "node:fs";
+
+// First field of schedstat: nanoseconds on a CPU, user and system together. /proc/PID/stat has the same figure, but
+// rounded to ticks of 10 ms, and /proc/PID/schedstat is the main thread's alone.
+export function parseSchedstat(text: string): number {
+  const nanoseconds = Number(text.split(" ", 1)[0]);
+  if (!Number.isFinite(nanoseconds)) throw new Error(`not a schedstat line: ${JSON.stringify(text)}`);
+  return nanoseconds;
+}
+
+// A field of smaps_rollup in bytes.
+export function parseRollup(text: string, field: "Pss" | "Rss"): number {
+  const match = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(text);
+  if (match === null) throw new Error(`smaps_rollup has no ${field}`);
+  return Number(match[1]) * 1024;
+}
+
+export function parseChildren(text: string): number[] {
+  return text
+    .split(" ")
+    .filter((word) => word.trim() !== "")
+    .map(Number);
+}
+
+// CPU time of all living threads of the processes. A thread that ended takes its time with it: the proxies measured
+// here start their threads once.
+export function cpuNanoseconds(pids: readonly number[]): number {
+  let sum = 0;
+  for (const pid of pids) {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      sum += parseSchedstat(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8"));
+    }
+  }
+  return sum;
+}
+
+export interface ThreadTime {
+  readonly name: string;
+  readonly nanoseconds: number;
+}
+
+export function threadTimes(pid: number): ThreadTime[] {
+  return readdirSync(`/proc/${pid}/task`).map((thread) => ({
+    name: readFileSync(`/proc/${pid}/task/${thread}/comm`, "utf8").trim(),
+    nanoseconds: parseSchedstat(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8")),
+  }));
+}
+
+// Proportional set size: pages shared by master and worker count once.
+export function memoryBytes(pids: readonly number[]): number {
+  return pids.reduce(
+    (sum, pid) => sum + parseRollup(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"), "Pss"),
+    0,
+  );
+}
+
+export function descendants(pid: number): number[] {
+  const children: number[] = [];
+  try {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      children.push(...parseChildren(readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8")));
+    }
+  } catch {
+    return children; // it ended meanwhile
+  }
+  return children.flatMap((child) => [child, ...descendants(child)]);
+}
