@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the configuration to the snapshot of the data plane: names become indices, texts numbers, and everything that
+// was left out is there. Deterministic, and without I/O.
+import type { Snapshot, SnapshotCertificate, SnapshotListener, SnapshotPolicy, SnapshotServer, SnapshotUpstream, Trigger } from "../proxy/snapshot.ts";
+import { defaultActions, resolveAction } from "./actions.ts";
+import { formatAddress, parseListenAddress, parseNetwork, parseServerUrl } from "./addresses.ts";
+import { compileRoute } from "./compile-route.ts";
+import type { ListenerConfig, PolicyConfig, UpstreamConfig } from "./schema/root.ts";
+import type { EdgeConfig } from "./types.ts";
+import { bytes, milliseconds } from "./units.ts";
+
+export const DEFAULT_POLICY = "default";
+
+export interface CompileOptions {
+  readonly generation: number;
+  readonly ticketKeys: readonly string[]; // base64, newest first
+  /** "10.0.0.1:80", "[::1]:80" or "unix:/path" by server key: resolved names, and built-in services. */
+  readonly endpoints: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Name to index in the order of the snapshot's arrays. */
+export interface Indices {
+  readonly listeners: ReadonlyMap<string, number>;
+  readonly certificates: ReadonlyMap<string, number>;
+  readonly upstreams: ReadonlyMap<string, number>;
+  readonly policies: ReadonlyMap<string, number>;
+}
+
+export function compileSnapshot(config: EdgeConfig, options: CompileOptions): Snapshot {
+  const policies = policiesWithDefault(config);
+  const indices: Indices = {
+    listeners: indexOf(Object.keys(config.listeners)),
+    certificates: indexOf(Object.keys(config.certificates)),
+    upstreams: indexOf(Object.keys(config.upstreams)),
+    policies: indexOf(policies.map(([name]) => name)),
+  };
+  return {
+    generation: options.generation,
+    limits: {
+      maxSessions: config.limits.maxSessions,
+      maxBufferBytes: bytes(config.limits.maxBufferBytes),
+      maxTarpits: config.limits.maxTarpits,
+      drainMs: milliseconds(config.limits.drain),
+    },
+    tickets: { keys: options.ticketKeys },
+    accessLog: config.accessLog.enabled,
+    certificates: compileCertificates(config),
+    policies: policies.map(([name, policy]) => compilePolicy(name, policy)),
+    listeners: Object.entries(config.listeners).map(([name, listener]) => compileListener(config, indices, name, listener)),
+    routes: config.routes.map((route) => compileRoute(route, indices)),
+    upstreams: Object.entries(config.upstreams).map(([name, upstream]) => compileUpstream(name, upstream, options)),
+  };
+}
+
+function indexOf(names: readonly string[]): Map<string, number> {
+  return new Map(names.map((name, index) => [name, index]));
+}
+
+function policiesWithDefault(config: EdgeConfig): [string, PolicyConfig | undefined][] {
+  const own: [string, PolicyConfig | undefined][] = Object.entries(config.policies);
+  return DEFAULT_POLICY in config.policies ? own : [...own, [DEFAULT_POLICY, undefined]];
+}
+
+function compileCertificates(config: EdgeConfig): SnapshotCertificate[] {
+  return Object.keys(config.certificates).map((name) => {
+    const material = config.materials.certificates.get(name);
+    if (material === undefined) throw new Error(`certificate ${name} was not loaded`);
+    return { name, hostnames: material.hostnames, certPem: material.certPem, keyPem: material.keyPem };
+  });
+}
+
+function compilePolicy(name: string, policy: PolicyConfig | undefined): SnapshotPolicy {
+  const actions = defaultActions();
+  for (const [key, given] of Object.entries(policy?.session ?? {})) {
+    const trigger = key as Trigger;
+    const { action, status, delay } = typeof given === "string" ? { action: given, status: undefined, delay: undefined } : given;
+    actions[trigger] = resolveAction(trigger, action, status, delay === undefined ? undefined : milliseconds(delay));
+  }
+  const limit = policy?.rateLimit;
+  return {
+    name,
+    actions,
+    maxAgeMs: milliseconds(policy?.maxAge ?? "0s"),
+    maxRequests: policy?.maxRequests ?? 0,
+    rateLimit: limit === undefined ? null : { requests: limit.requests, perMs: milliseconds(limit.per), burst: limit.burst ?? limit.requests },
+    ipAllow: networks(policy?.ipAllow ?? []),
+    ipDeny: networks(policy?.ipDeny ?? []),
+  };
+}
+
+function networks(texts: readonly string[]): string[] {
+  return texts.flatMap((text) => parseNetwork(text) ?? []);
+}
+
+function compileListener(config: EdgeConfig, indices: Indices, name: string, listener: ListenerConfig): SnapshotListener {
+  const address = parseListenAddress(listener.address);
+  if (address === undefined) throw new Error(`listener ${name} was not checked`);
+  const { timeouts, limits } = listener;
+  return {
+    name,
+    host: address.host,
+    port: address.port,
+    backlog: listener.backlog,
+    tls: listener.tls === undefined ? null : compileTls(config, indices, name, listener.tls),
+    policy: index(indices.policies, listener.policy ?? DEFAULT_POLICY),
+    trustedCidrs: networks(listener.forwardedHeaders.trustedCIDRs),
+    timeouts: {
+      handshakeMs: milliseconds(timeouts.handshake),
+      requestHeadersMs: milliseconds(timeouts.requestHeaders),
+      bodyMs: milliseconds(timeouts.requestBody),
+      idleMs: milliseconds(timeouts.idle),
+      minRateBytesPerSecond: timeouts.minRate.bytesPerSecond,
+      minRateGraceMs: milliseconds(timeouts.minRate.after),
+      writeMs: milliseconds(timeouts.write),
+    },
+    limits: { headBytes: bytes(limits.headBytes), headFields: limits.headFields, allowEscapedSlashes: limits.allowEscapedSlashes },
+  };
+}
+
+function compileTls(config: EdgeConfig, indices: Indices, listener: string, tls: NonNullable<ListenerConfig["tls"]>): SnapshotListener["tls"] {
+  return {
+    certificates: tls.certificates.map((name) => index(indices.certificates, name)),
+    minVersion: tls.minVersion,
+    groups: tls.groups.join(":"),
+    alpn: tls.alpn,
+    clientAuth: { mode: tls.clientAuth.mode, caPem: config.materials.clientAuthorities.get(listener) ?? "" },
+  };
+}
+
+function compileUpstream(name: string, upstream: UpstreamConfig, options: CompileOptions): SnapshotUpstream {
+  const { timeouts, connectionPool, healthCheck } = upstream;
+  return {
+    name,
+    servers: upstream.servers.map((server) => compileServer(server, options)),
+    loadBalancer: upstream.loadBalancer.type,
+    timeouts: { connectMs: milliseconds(timeouts.connect), responseMs: milliseconds(timeouts.response), idleMs: milliseconds(timeouts.idle) },
+    ejection: {
+      consecutiveFailures: healthCheck.passive.consecutiveFailures,
+      baseMs: milliseconds(healthCheck.passive.baseEjectionTime),
+      maxMs: milliseconds(healthCheck.passive.maxEjectionTime),
+    },
+    pool: { maxIdle: connectionPool.maxIdle, maxConnections: connectionPool.maxConnections },
+  };
+}
+
+function compileServer(server: UpstreamConfig["servers"][number], options: CompileOptions): SnapshotServer {
+  const parsed = parseServerUrl(server.url);
+  if (!("url" in parsed)) throw new Error(`server ${server.url} was not checked`);
+  const { url } = parsed;
+  const { weight, drain } = server;
+  const resolved = options.endpoints.get(url.key) ?? [];
+  if (url.kind === "unix") return { key: url.key, host: "localhost", endpoints: [url.key], weight, drain };
+  if (url.kind === "builtin") return { key: url.key, host: url.name, endpoints: resolved, weight, drain };
+  const endpoints = url.literal ? [formatAddress(url.host, url.port)] : resolved;
+  // The Host field carries a port only where it is not the usual one.
+  const host = url.port === 80 ? formatAddress(url.host, 80).replace(/:80$/, "") : formatAddress(url.host, url.port);
+  return { key: url.key, host, endpoints, weight, drain };
+}
+
+export function index(indices: ReadonlyMap<string, number>, name: string): number {
+  const found = indices.get(name);
+  if (found === undefined) throw new Error(`${name} was not checked`);
+  return found;
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is made out of the schemas: the form a file is checked against (what has a default may be left out), the
+// form inside `defaults` (everything may), and the published JSON Schema (without our private annotations).
+import Type, { type TProperties, type TSchema } from "typebox";
+import { Section } from "./scalars.ts";
+
+export type JsonSchema = {
+  readonly [keyword: string]: unknown;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly patternProperties?: Readonly<Record<string, JsonSchema>>;
+  readonly items?: JsonSchema;
+  readonly default?: unknown;
+};
+
+type Rewrite = (schema: Record<string, unknown>) => void;
+
+// Copies a schema, children first, and lets `rewrite` change every copy.
+function transform(schema: unknown, rewrite: Rewrite): unknown {
+  if (Array.isArray(schema)) return schema.map((each) => transform(each, rewrite));
+  if (typeof schema !== "object" || schema === null) return schema;
+  const copy: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(schema)) {
+    copy[key] = key === "default" || key === "enum" ? value : transform(value, rewrite);
+  }
+  if (isSchema(copy)) rewrite(copy);
+  return copy;
+}
+
+// `properties` maps names to schemas and is none itself, even where a property is called "type".
+function isSchema(value: Record<string, unknown>): boolean {
+  return typeof value["type"] === "string" || Array.isArray(value["enum"]) || Array.isArray(value["anyOf"]);
+}
+
+function dropDefaulted(schema: Record<string, unknown>): void {
+  const properties = schema["properties"] as Record<string, JsonSchema> | undefined;
+  const required = schema["required"] as readonly string[] | undefined;
+  if (properties === undefined || required === undefined) return;
+  const left = required.filter((name) => properties[name]?.default === undefined);
+  if (left.length === 0) delete schema["required"];
+  else schema["required"] = left;
+}
+
+/** The schema of the file as people write it. */
+export function inputSchema(schema: TSchema): JsonSchema {
+  return transform(schema, dropDefaulted) as JsonSchema;
+}
+
+/** The schema for editors: the input schema without private annotations. */
+export function publishedSchema(schema: TSchema): JsonSchema {
+  const published = transform(schema, (each) => {
+    dropDefaulted(each);
+    delete each["notYet"];
+  }) as JsonSchema;
+  return { $schema: "http://json-schema.org/draft-07/schema#", title: "mango-edge configuration", ...published };
+}
+
+/** The same properties with nothing required and nothing filled in: what `defaults` accepts. */
+export function inheritable<T extends TProperties>(properties: T, description: string) {
+  const bare = transform(properties, (each) => {
+    delete each["default"];
+    delete each["required"];
+  }) as TProperties;
+  const optional = Object.fromEntries(Object.entries(bare).map(([name, schema]) => [name, Type.Optional(schema as TSchema)]));
+  return Section(optional, { description }) as unknown as TSchema;
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// A loaded configuration: the document with every default filled in, and the contents of the files it names.
+import type { ConfigError } from "./errors.ts";
+import type { ConfigDocument } from "./schema/root.ts";
+
+export interface CertificateMaterial {
+  readonly certPem: string; // leaf first
+  readonly keyPem: string;
+  readonly hostnames: readonly string[]; // ASCII, lower case
+  readonly notAfterMs: number;
+  readonly selfSigned: boolean;
+}
+
+/** What was read from outside the file. Holds secrets: never logged, never served (see public.ts). */
+export interface Materials {
+  readonly certificates: ReadonlyMap<string, CertificateMaterial>;
+  readonly clientAuthorities: ReadonlyMap<string, string>; // PEM, by listener
+  readonly adminToken: string | undefined;
+}
+
+export interface EdgeConfig extends ConfigDocument {
+  readonly file: string; // absolute
+  readonly stateDir: string; // absolute
+  readonly materials: Materials;
+}
+
+export interface LoadedConfig {
+  readonly config: EdgeConfig;
+  readonly warnings: readonly ConfigError[];
+  readonly files: readonly string[]; // absolute; everything that must be watched, the file itself first
+}
