@@ -118,16 +118,6 @@ bool read_listener(const Node& node, Listener& out) {
          o.object("limits", out.limits, read_listener_limits) && o.close();
 }
 
-bool read_field(const Node& node, std::pair<std::string, std::string>& out) {
-  std::vector<std::string> parts;
-  const auto read_part = [&](const Node& item, std::string& part) {
-    return item.text(part, parts.size() == 1 ? kToken : kFieldValue);
-  };
-  if (!node.list(parts, 2, 2, read_part)) return false;
-  out = {std::move(parts[0]), std::move(parts[1])};
-  return true;
-}
-
 bool read_modifier(const Node& node, Modifier& out) {
   Object o(node);
   return o.open() && o.list("set", out.set, read_field) && o.list("add", out.add, read_field) &&

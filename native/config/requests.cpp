@@ -44,24 +44,13 @@ bool read_selector(const Node& root, void* out) {
          maybe_number(o, "limit", selector.limit, UINT32_MAX) && o.close();
 }
 
-// Like fetch's: an object of names and values.
-bool read_headers(const Node& node, std::vector<std::pair<std::string, std::string>>& out) {
-  if (!node.value().is_object()) return node.fail("expected an object");
-  if (node.value().size() > kMaxExplainHeaders) return node.fail("too many headers");
-  for (const auto& [name, value] : node.value().items()) {
-    if (name.empty() || !is_token(name)) return node.fail("a header's name is not a token");
-    auto& header = out.emplace_back(name, std::string());
-    if (!Node(value, node, name).text(header.second, kFieldValue)) return false;
-  }
-  return true;
-}
-
 bool read_explain(const Node& root, void* out) {
   auto& request = *static_cast<ExplainRequest*>(out);
   Object o(root);
-  return o.open() && o.text("listener", request.listener, kAnyText) &&
+  return o.open() &&
+         o.maybe("listener", [&](const Node& node) { return node.text(request.listener, kAnyText); }) &&
          o.text("method", request.method, kToken) && o.text("url", request.url, kUrl) &&
-         o.object("headers", request.headers, read_headers) && o.close();
+         o.list("headers", request.headers, read_field, 0, kMaxExplainHeaders) && o.close();
 }
 
 template <typename Item>

@@ -115,4 +115,14 @@ bool is_endpoint(std::string_view text) noexcept {
   return host.ends_with(']') && is_address(AF_INET6, host.substr(1, host.size() - 2));
 }
 
+bool read_field(const Node& node, std::pair<std::string, std::string>& out) {
+  std::vector<std::string> parts;
+  const auto read_part = [&](const Node& item, std::string& part) {
+    return item.text(part, parts.size() == 1 ? kToken : kFieldValue);
+  };
+  if (!node.list(parts, 2, 2, read_part)) return false;
+  out = {std::move(parts[0]), std::move(parts[1])};
+  return true;
+}
+
 }  // namespace mango::config

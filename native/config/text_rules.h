@@ -47,4 +47,7 @@ inline constexpr TextRule kOptionalVisible{"text without spaces and control char
                                            is_visible};
 inline constexpr TextRule kEndpoint{"address:port or unix:/path", 1, 256, is_endpoint};
 
+// A header as [name, value].
+[[nodiscard]] bool read_field(const Node& node, std::pair<std::string, std::string>& out);
+
 }  // namespace mango::config

@@ -4,27 +4,14 @@
 #include <algorithm>
 #include <array>
 
+#include "http/chars.h"
+
 namespace mango::proxy {
 
 namespace {
 
 constexpr int64_t kPatternBytes = int64_t{1} << 20;  // program and cached states of one pattern
 constexpr size_t kMaxDecodedBytes = 4096;            // a longer query value satisfies no regular expression
-
-char lower(char c) noexcept {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
-
-bool equal_names(std::string_view a, std::string_view b) noexcept {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
-}
-
-int hex(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char l = lower(c);
-  return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
-}
 
 // Reads a query component octet by octet, decoded; a broken escape stands for itself.
 class Decoder {
@@ -35,8 +22,8 @@ class Decoder {
     const char c = text_[at_++];
     if (c == '+') return ' ';
     if (c != '%' || text_.size() - at_ < 2) return c;
-    const int high = hex(text_[at_]);
-    const int low = hex(text_[at_ + 1]);
+    const int high = http::hex_value(text_[at_]);
+    const int low = http::hex_value(text_[at_ + 1]);
     if (high < 0 || low < 0) return c;
     at_ += 2;
     return static_cast<char>(high * 16 + low);
@@ -114,7 +101,7 @@ bool Condition::method_holds(const http::RequestHead& head) const noexcept {
 
 bool Condition::header_holds(const Test& test, const http::RequestHead& head) noexcept {
   for (const http::Field& field : head.fields) {
-    if (!equal_names(field.name, test.match->name)) continue;
+    if (!http::equals_ignore_case(field.name, test.match->name)) continue;
     if (test.pattern == nullptr ? field.value == test.match->value
                                 : matches_fully(*test.pattern, field.value)) {
       return true;

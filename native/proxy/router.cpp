@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "http/chars.h"
 #include "proxy/router_tables.h"
 
 namespace mango::proxy {
@@ -13,16 +14,12 @@ namespace {
 constexpr size_t kMaxHostBytes = 255;
 constexpr size_t kMaxSteps = 1000;  // of a trace: what a person may still read
 
-char lower(char c) noexcept {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
-
 // The request's host in lower case and without a trailing dot; "" if there is none or it is too long for a
 // name.
 std::string_view canonical_host(std::string_view host, std::array<char, kMaxHostBytes>& memory) noexcept {
   if (host.ends_with('.')) host.remove_suffix(1);
   if (host.size() > memory.size()) return {};
-  std::transform(host.begin(), host.end(), memory.begin(), lower);
+  std::transform(host.begin(), host.end(), memory.begin(), http::to_lower);
   return {memory.data(), host.size()};
 }
 
