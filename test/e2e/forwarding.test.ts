@@ -50,7 +50,9 @@ test("a stranger's claims are overwritten", async () => {
 });
 
 test("a trusted peer's fields are kept and the peer is added", async () => {
-  const seen = readEcho((await ask({ port: trusting.port("main"), host: "site.example", headers: claims })).body);
+  const seen = readEcho(
+    (await ask({ port: trusting.port("main"), host: "site.example", headers: claims })).body,
+  );
   assert.equal(all(seen, "x-forwarded-for").join(", "), "203.0.113.9, 127.0.0.1");
   assert.deepEqual(all(seen, "x-forwarded-proto"), ["https"]);
   assert.deepEqual(all(seen, "x-forwarded-host"), ["claimed.example"]);
@@ -70,7 +72,8 @@ test("an X-Request-Id is made, sent both ways and logged; a trusted one is kept"
 
 test("request ids differ from request to request", async () => {
   const ids = new Set<unknown>();
-  for (let i = 0; i < 50; i += 1) ids.add((await ask({ port: stranger.port("main") })).headers["x-request-id"]);
+  for (let i = 0; i < 50; i += 1)
+    ids.add((await ask({ port: stranger.port("main") })).headers["x-request-id"]);
   assert.equal(ids.size, 50);
 });
 
@@ -83,7 +86,8 @@ test("over TLS the protocol is https", async (t) => {
 });
 
 test("a client cannot have our own fields removed by naming them in Connection", async () => {
-  const named = "Connection: X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto, Forwarded, X-Request-Id, Host";
+  const named =
+    "Connection: X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto, Forwarded, X-Request-Id, Host";
   const bytes = `GET / HTTP/1.1\r\nHost: site.example\r\n${named}\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n`;
   const response = await exchange(fileScope, { port: stranger.port("main") }, bytes);
   if (response.status === 400) return; // naming Host is malformed enough to be refused
@@ -94,9 +98,13 @@ test("a client cannot have our own fields removed by naming them in Connection",
 });
 
 test("names that alias ours with an underscore or a dot do not pass", async () => {
-  const aliases = "X_Forwarded_Proto: https\r\nX.Forwarded.For: 1.2.3.4\r\nRemote.User: root\r\nRemote_User: root\r\n";
+  const aliases =
+    "X_Forwarded_Proto: https\r\nX.Forwarded.For: 1.2.3.4\r\nRemote.User: root\r\nRemote_User: root\r\n";
   const bytes = `GET / HTTP/1.1\r\nHost: a\r\n${aliases}X-Fine: 1\r\n\r\n`;
   const seen = readEcho((await exchange(fileScope, { port: stranger.port("main") }, bytes)).body);
-  assert.deepEqual(seen.fields.filter(([name]) => /[_.]/.test(name)), []);
+  assert.deepEqual(
+    seen.fields.filter(([name]) => /[_.]/.test(name)),
+    [],
+  );
   assert.equal(seen.headers["x-fine"], "1");
 });

@@ -35,7 +35,9 @@ test("a hundred pipelined requests, content and all, each get their own answer",
   const edge = await startEdge(t, proxyTo(upstream.url));
   const client = await RawClient.open(t, { port: edge.port("main") });
   const bodies = Array.from({ length: 100 }, (_, i) => `content ${i}`.repeat(i % 7));
-  const requests = bodies.map((body, i) => `POST /${i} HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  const requests = bodies.map(
+    (body, i) => `POST /${i} HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
   void client.send(requests.join(""));
   for (const [i, body] of bodies.entries()) {
     const seen = readEcho((await client.response()).body);
@@ -49,7 +51,7 @@ test("requests of many clients share pooled upstream connections", async (t) => 
   for (let i = 0; i < 20; i += 1) await ask({ port: edge.port("main"), path: `/${i}` });
   assert.equal(upstream.requests(), 20);
   assert.equal(upstream.connections(), 1);
-  const reused = await edge.metric("mango_upstream_connections_reused_total", { upstream: "app" });
+  const reused = await edge.metric("mango_upstream_reuses_total", { upstream: "app" });
   assert.equal(reused, 19);
 });
 

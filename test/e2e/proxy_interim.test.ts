@@ -66,7 +66,9 @@ test("103 Early Hints are forwarded before the final response, in order", async 
 
 test("an HTTP/1.0 client is never sent an interim response", async (t) => {
   const hinting = await rawUpstream(t, (socket) => {
-    socket.write("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    socket.write(
+      "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    );
   });
   const other = await startEdge(t, proxyTo(hinting.url));
   const client = await RawClient.open(t, { port: other.port("main") });
@@ -93,7 +95,9 @@ test("an early response ends the exchange; the unread rest never becomes a reque
 });
 
 test("an upstream connection whose request was not sent whole is not reused", async (t) => {
-  const hasty = await rawUpstream(t, (socket) => socket.write("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"));
+  const hasty = await rawUpstream(t, (socket) =>
+    socket.write("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"),
+  );
   const other = await startEdge(t, proxyTo(hasty.url, { top: { workers: 1 } }));
   for (let round = 0; round < 2; round += 1) {
     const client = await RawClient.open(t, { port: other.port("main") });

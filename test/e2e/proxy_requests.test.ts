@@ -5,10 +5,10 @@ import { test } from "node:test";
 import { ask } from "../support/client.ts";
 import { proxyTo } from "../support/configs.ts";
 import { startEdge } from "../support/edge.ts";
-import { RawClient, exchange } from "../support/raw_client.ts";
+import { exchange, RawClient } from "../support/raw_client.ts";
 import { fieldValue, fieldValues } from "../support/responses.ts";
 import { fileScope } from "../support/scope.ts";
-import { type Handler, echo, httpUpstream, readEcho } from "../support/upstreams.ts";
+import { echo, type Handler, httpUpstream, readEcho } from "../support/upstreams.ts";
 
 const chunkedWithTrailers: Handler = (_request, response) => {
   response.writeHead(200, { trailer: "x-checksum", "transfer-encoding": "chunked" });
@@ -51,13 +51,19 @@ test("content with a length arrives whole", async () => {
 });
 
 test("an empty POST keeps its zero length", async () => {
-  const answer = await exchange(fileScope, { port }, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+  const answer = await exchange(
+    fileScope,
+    { port },
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+  );
   assert.equal(readEcho(answer.body).headers["content-length"], "0");
 });
 
 test("chunked content with trailers is forwarded chunked, extensions dropped", async (t) => {
   const client = await RawClient.open(t, { port });
-  await client.send("POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\nTE: trailers\r\n\r\n");
+  await client.send(
+    "POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\nTE: trailers\r\n\r\n",
+  );
   await client.send("5;ext=1\r\nhello\r\n");
   await client.send("6\r\n world\r\n0\r\nX-Sum: 42\r\nContent-Length: 9\r\n\r\n");
   const seen = readEcho((await client.response()).body);
@@ -87,7 +93,11 @@ test("HEAD gets the head of the GET and no content, and the connection goes on",
 
 test("204 and 304 have no content and keep the connection", async (t) => {
   const client = await RawClient.open(t, { port });
-  for (const [path, status] of [["/no-content", 204], ["/not-modified", 304], ["/teapot", 418]] as const) {
+  for (const [path, status] of [
+    ["/no-content", 204],
+    ["/not-modified", 304],
+    ["/teapot", 418],
+  ] as const) {
     await client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
     assert.equal((await client.response()).status, status);
   }
@@ -153,13 +163,23 @@ test("an HTTP/1.0 client that asks for keep-alive is told and kept", async (t) =
 
 test("hop-by-hop fields end at the proxy in both directions", async (t) => {
   const chatty = await httpUpstream(t, (request, response) => {
-    const hop = { connection: "X-Hop, keep-alive", "x-hop": "1", "keep-alive": "timeout=9", "proxy-authenticate": "Basic" };
+    const hop = {
+      connection: "X-Hop, keep-alive",
+      "x-hop": "1",
+      "keep-alive": "timeout=9",
+      "proxy-authenticate": "Basic",
+    };
     response.writeHead(200, { ...hop, "x-end": "2" });
     response.end(JSON.stringify(Object.keys(request.headers)));
   });
   const other = await startEdge(t, proxyTo(chatty.url));
-  const hops = "Connection: X-Mine\r\nX-Mine: 1\r\nKeep-Alive: 5\r\nProxy-Connection: close\r\nTE: gzip\r\nX-End: 2\r\n";
-  const response = await exchange(t, { port: other.port("main") }, `GET / HTTP/1.1\r\nHost: a\r\n${hops}\r\n`);
+  const hops =
+    "Connection: X-Mine\r\nX-Mine: 1\r\nKeep-Alive: 5\r\nProxy-Connection: close\r\nTE: gzip\r\nX-End: 2\r\n";
+  const response = await exchange(
+    t,
+    { port: other.port("main") },
+    `GET / HTTP/1.1\r\nHost: a\r\n${hops}\r\n`,
+  );
   const seen = JSON.parse(response.body.toString()) as string[];
   for (const name of ["x-mine", "keep-alive", "proxy-connection"]) assert.ok(!seen.includes(name), name);
   assert.ok(seen.includes("x-end"));

@@ -2,11 +2,11 @@
 // Content of any size is streamed: the proxy's memory does not grow with it, and a slow side stops the other.
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { request } from "node:http";
 import { once } from "node:events";
+import { request } from "node:http";
 import { test } from "node:test";
-import { proxyTo, secureProxyTo } from "../support/configs.ts";
 import { CertificateAuthority } from "../support/certificates.ts";
+import { proxyTo, secureProxyTo } from "../support/configs.ts";
 import { type Edge, startEdge } from "../support/edge.ts";
 import { residentBytes } from "../support/process_facts.ts";
 import { RawClient } from "../support/raw_client.ts";
@@ -45,7 +45,10 @@ for (const framing of ["content-length", "chunked"] as const) {
     });
     const edge = await startEdge(t, proxyTo(upstream.url));
     await growsLittle(edge, async () => {
-      const [response] = await once(request({ port: edge.port("main"), host: "127.0.0.1" }).end(), "response");
+      const [response] = await once(
+        request({ port: edge.port("main"), host: "127.0.0.1" }).end(),
+        "response",
+      );
       const hash = createHash("sha256");
       for await (const chunk of response) hash.update(chunk);
       assert.equal(hash.digest("hex"), expectedHash);
@@ -75,7 +78,13 @@ test("32 MiB each way over TLS arrive intact", async (t) => {
   const edge = await startEdge(t, secureProxyTo(upstream.url, { site }));
   const { request: requestTls } = await import("node:https");
   const port = edge.port("main");
-  const upload = requestTls({ port, host: "127.0.0.1", method: "POST", rejectUnauthorized: false, servername: "site.example" });
+  const upload = requestTls({
+    port,
+    host: "127.0.0.1",
+    method: "POST",
+    rejectUnauthorized: false,
+    servername: "site.example",
+  });
   const answered = once(upload, "response");
   const written = writeBlocks(upload, blocks);
   const hash = createHash("sha256");

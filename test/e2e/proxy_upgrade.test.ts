@@ -9,7 +9,7 @@ import { type Edge, startEdge } from "../support/edge.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { fieldValue } from "../support/responses.ts";
 import type { Scope } from "../support/scope.ts";
-import { type Script, type Upstream, httpUpstream, rawUpstream } from "../support/upstreams.ts";
+import { httpUpstream, rawUpstream, type Script, type Upstream } from "../support/upstreams.ts";
 
 async function echoSockets(scope: Scope): Promise<Upstream> {
   const upstream = await httpUpstream(scope);
@@ -33,7 +33,10 @@ async function openSocket(scope: Scope, edge: Edge): Promise<WebSocket> {
 const upgrade = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
 const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
 
-async function rawUpgrade(scope: Scope, script: Script): Promise<{ client: RawClient; upstream: Upstream; edge: Edge }> {
+async function rawUpgrade(
+  scope: Scope,
+  script: Script,
+): Promise<{ client: RawClient; upstream: Upstream; edge: Edge }> {
   const upstream = await rawUpstream(scope, script);
   const edge = await startEdge(scope, proxyTo(upstream.url));
   return { client: await RawClient.open(scope, { port: edge.port("main") }), upstream, edge };
@@ -117,7 +120,9 @@ test("FIN of one side is passed on while the other still sends", async (t) => {
 });
 
 test("an upstream that declines an upgrade answers as usual", async (t) => {
-  const { client } = await rawUpgrade(t, (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"));
+  const { client } = await rawUpgrade(t, (socket) =>
+    socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"),
+  );
   await client.send(upgrade);
   const response = await client.response();
   assert.equal(response.status, 200);

@@ -23,7 +23,15 @@ const port = edge.port("main");
 
 async function curl(...args: string[]): Promise<string> {
   const resolve = `site.example:${port}:127.0.0.1`;
-  const common = ["--silent", "--show-error", "--fail", "--resolve", resolve, "--cacert", authority.certificate.certFile];
+  const common = [
+    "--silent",
+    "--show-error",
+    "--fail",
+    "--resolve",
+    resolve,
+    "--cacert",
+    authority.certificate.certFile,
+  ];
   const { stdout } = await run("curl", [...common, ...args], { maxBuffer: 64 * 1024 * 1024 });
   return stdout;
 }
@@ -55,9 +63,17 @@ test("curl reuses its connection for several URLs", async () => {
 });
 
 test("openssl s_client completes a verified handshake and a request", async (t) => {
-  const verify = ["-CAfile", authority.certificate.certFile, "-verify_return_error", "-verify_hostname", "site.example"];
+  const verify = [
+    "-CAfile",
+    authority.certificate.certFile,
+    "-verify_return_error",
+    "-verify_hostname",
+    "site.example",
+  ];
   const where = ["-connect", `127.0.0.1:${port}`, "-servername", "site.example", "-alpn", "http/1.1"];
-  const child = spawn("openssl", ["s_client", ...where, ...verify, "-ign_eof"], { stdio: ["pipe", "pipe", "ignore"] });
+  const child = spawn("openssl", ["s_client", ...where, ...verify, "-ign_eof"], {
+    stdio: ["pipe", "pipe", "ignore"],
+  });
   t.after(() => child.kill("SIGKILL"));
   const output = linesOfStream(child.stdout);
   child.stdin.write("GET /s_client HTTP/1.1\r\nHost: site.example\r\nConnection: close\r\n\r\n");

@@ -36,7 +36,17 @@ export class CertificateAuthority {
     const certFile = join(folder, `${name}.crt`);
     const keyFile = join(folder, `${name}.key`);
     const usage = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign,cRLSign"];
-    const files = ["-nodes", "-keyout", keyFile, "-out", certFile, "-days", "30", "-subj", `/CN=Test ${name}`];
+    const files = [
+      "-nodes",
+      "-keyout",
+      keyFile,
+      "-out",
+      certFile,
+      "-days",
+      "30",
+      "-subj",
+      `/CN=Test ${name}`,
+    ];
     openssl(["req", "-x509", ...keyArguments.ec, ...files, ...usage]);
     this.certificate = load(certFile, keyFile);
   }

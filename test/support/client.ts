@@ -31,12 +31,18 @@ export function ask(how: Ask): Promise<Answer> {
   const tls = how.tls === true ? {} : how.tls;
   const name = host === undefined ? {} : { servername: host.replace(/:\d+$/, "") };
   const asked =
-    tls === undefined ? request(common) : requestTls({ ...common, rejectUnauthorized: false, ...name, ...tls });
+    tls === undefined
+      ? request(common)
+      : requestTls({ ...common, rejectUnauthorized: false, ...name, ...tls });
   asked.on("response", (response) => {
     const parts: Buffer[] = [];
     response.on("data", (chunk: Buffer) => parts.push(chunk)).on("error", reject);
     response.on("end", () => {
-      resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts).toString() });
+      resolve({
+        status: response.statusCode ?? 0,
+        headers: response.headers,
+        body: Buffer.concat(parts).toString(),
+      });
     });
   });
   asked.on("timeout", () => asked.destroy(new Error(`no answer from ${address}:${port}${path}`)));

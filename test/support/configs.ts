@@ -27,7 +27,9 @@ export function upstreamOf(url: string | readonly string[], more: Config = {}): 
 // Listener "main" speaks HTTPS with these certificates, by name.
 export function secureProxyTo(
   url: string,
-  certificates: Readonly<Record<string, { certFile: string; keyFile: string; hostnames?: readonly string[] }>>,
+  certificates: Readonly<
+    Record<string, { certFile: string; keyFile: string; hostnames?: readonly string[] }>
+  >,
   vary: Variation & { readonly tls?: Config } = {},
 ): Config {
   const tls = { certificates: Object.keys(certificates), ...vary.tls };

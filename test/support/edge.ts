@@ -6,7 +6,7 @@ import { existsSync, readFileSync, renameSync, watch, writeFileSync } from "node
 import { basename, dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { type Lines, linesOfFile, linesOfStream } from "./lines.ts";
-import { type Scope, repositoryRoot, temporaryFolder, withPatience } from "./scope.ts";
+import { eventually, repositoryRoot, type Scope, temporaryFolder, withPatience } from "./scope.ts";
 
 export type Config = Readonly<Record<string, unknown>>;
 
@@ -24,6 +24,9 @@ export interface Exit {
 
 // One JSON line of the access log.
 export type AccessRecord = Readonly<Record<string, unknown>>;
+
+// One event of /v1/events.
+export type EdgeEvent = Readonly<Record<string, unknown>>;
 
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
@@ -56,7 +59,11 @@ export function writeConfig(scope: Scope, config: Config | string): string {
 }
 
 // Resolves when every listener accepts; rejects with the program's own words if it ends instead.
-export async function startEdge(scope: Scope, config: Config | string, options: EdgeOptions = {}): Promise<Edge> {
+export async function startEdge(
+  scope: Scope,
+  config: Config | string,
+  options: EdgeOptions = {},
+): Promise<Edge> {
   const folder = temporaryFolder(scope);
   const edge = new Edge(scope, folder, config, options);
   scope.after(() => edge.kill());
@@ -93,7 +100,9 @@ export class Edge {
 
   async ready(): Promise<void> {
     const died = this.exit.then(({ code, signal }) => {
-      throw new Error(`mango-edge ended (${code ?? signal}) before it was ready: ${this.stderr.all.join("\n")}`);
+      throw new Error(
+        `mango-edge ended (${code ?? signal}) before it was ready: ${this.stderr.all.join("\n")}`,
+      );
     });
     await withPatience(Promise.race([this.#readyAppeared, died]), () => "mango-edge to be ready");
     this.#ready = JSON.parse(readFileSync(this.#readyFile, "utf8")) as Ready;
@@ -114,18 +123,34 @@ export class Edge {
   }
 
   // Asks the admin API; a body is sent as JSON.
-  admin(path: string, init: { method?: string; body?: unknown; headers?: Record<string, string> } = {}): Promise<Response> {
+  admin(
+    path: string,
+    init: { method?: string; body?: unknown; headers?: Record<string, string> } = {},
+  ): Promise<Response> {
     const { method = "GET", body, headers = {} } = init;
     const content = body === undefined ? {} : { body: JSON.stringify(body) };
     const type = body === undefined ? {} : { "content-type": "application/json" };
     return fetch(`${this.adminOrigin}${path}`, { method, headers: { ...type, ...headers }, ...content });
   }
 
-  async adminJson<T = Record<string, unknown>>(path: string, init: Parameters<Edge["admin"]>[1] = {}): Promise<T> {
+  async adminJson<T = Record<string, unknown>>(
+    path: string,
+    init: Parameters<Edge["admin"]>[1] = {},
+  ): Promise<T> {
     const response = await this.admin(path, init);
     const text = await response.text();
     if (!response.ok) throw new Error(`${init.method ?? "GET"} ${path} answered ${response.status}: ${text}`);
     return JSON.parse(text) as T;
+  }
+
+  // The recent events that fit, and yet-to-come ones if there are none: asked again until one is there, because
+  // they reach the control plane in batches.
+  async events(fits: (event: EdgeEvent) => boolean): Promise<readonly EdgeEvent[]> {
+    const look = async (): Promise<readonly EdgeEvent[]> => {
+      const { events } = await this.adminJson<{ events: readonly EdgeEvent[] }>("/v1/events?limit=10000");
+      return events.filter(fits);
+    };
+    return eventually(look, (found) => found.length > 0, "an event");
   }
 
   // Sums the samples of a metric whose labels include these.
@@ -149,9 +174,8 @@ export class Edge {
   // Writes and applies a configuration; rejects when it was refused.
   async reload(config: Config | string): Promise<void> {
     this.write(config);
-    await this.adminJson("/v1/reload", { method: "POST" });
-    const listeners = await this.adminJson<Ready["listeners"] | { listeners: Ready["listeners"] }>("/v1/listeners");
-    this.#ready = { ...this.#ready, listeners: "listeners" in listeners ? listeners.listeners : listeners };
+    const { listeners } = await this.adminJson<Ready>("/v1/reload", { method: "POST" });
+    this.#ready = { ...this.#ready, listeners };
   }
 
   // The first access record that fits, written already or yet to come.
@@ -179,7 +203,8 @@ export class Edge {
 function launch(args: readonly string[], options: EdgeOptions): Child {
   const imports = (options.preload ?? []).flatMap((module) => ["--import", module]);
   const node = [process.execPath, ...imports, command, ...args];
-  const limited = options.openFiles === undefined ? node : ["prlimit", `--nofile=${options.openFiles}`, "--", ...node];
+  const limited =
+    options.openFiles === undefined ? node : ["prlimit", `--nofile=${options.openFiles}`, "--", ...node];
   const [program = "", ...rest] = limited;
   return spawn(program, rest, {
     stdio: ["ignore", "pipe", "pipe"],

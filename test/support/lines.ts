@@ -20,7 +20,10 @@ export class Lines {
   // The first line that matches, seen already or yet to come.
   wait(what: string | RegExp | ((line: string) => boolean), from = 0): Promise<string> {
     const matches = typeof what === "function" ? what : (line: string) => matchesText(line, what);
-    return this.until(() => this.all.slice(from).find(matches), () => `a line with ${String(what)}`);
+    return this.until(
+      () => this.all.slice(from).find(matches),
+      () => `a line with ${String(what)}`,
+    );
   }
 
   // Waits until `look` gives something; it is asked again whenever lines arrive.

@@ -2,7 +2,7 @@
 // Steady traffic for tests in which something happens meanwhile and no request may fail: keep-alive clients
 // that ask again as soon as they were answered.
 import { Agent, type RequestOptions, request } from "node:http";
-import { Agent as TlsAgent, request as requestTls } from "node:https";
+import { request as requestTls, Agent as TlsAgent } from "node:https";
 import { Lines } from "./lines.ts";
 
 export interface LoadOptions {

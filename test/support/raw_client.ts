@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A client that sends exactly the bytes it is told and sees exactly what comes back: the bytes, and whether the
 // connection ended by FIN or by RST. Waiting is always for an event: bytes that match, or the end.
-import { type Socket, connect as connectTcp } from "node:net";
-import { type ConnectionOptions, type TLSSocket, connect as connectTls } from "node:tls";
-import { type Response, parseResponse } from "./responses.ts";
+import { connect as connectTcp, type Socket } from "node:net";
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
+import { parseResponse, type Response } from "./responses.ts";
 import { type Scope, withPatience } from "./scope.ts";
 
 export type Ending = "fin" | "rst";
@@ -47,11 +47,14 @@ export class RawClient {
   // Like open, without waiting: for handshakes that are meant to fail.
   static start(scope: Scope, target: RawTarget): RawClient {
     const { port, host = "127.0.0.1", localAddress } = target;
-    const local = localAddress === undefined ? {} : { localAddress };
-    const socket =
-      target.tls === undefined
-        ? connectTcp({ port, host, allowHalfOpen: true, ...local })
-        : connectTls({ port, host, rejectUnauthorized: false, allowHalfOpen: true, ...local, ...target.tls });
+    const where = {
+      port,
+      host,
+      allowHalfOpen: true,
+      ...(localAddress === undefined ? {} : { localAddress }),
+    };
+    const secure = { ...where, rejectUnauthorized: false, ...target.tls };
+    const socket = target.tls === undefined ? connectTcp(where) : connectTls(secure);
     scope.after(() => socket.destroy());
     return new RawClient(socket);
   }
@@ -98,7 +101,10 @@ export class RawClient {
   // Waits for bytes that match; takes nothing out.
   async receive(what: string | RegExp): Promise<string> {
     const found = (): boolean => (typeof what === "string" ? this.text.includes(what) : what.test(this.text));
-    await this.#until(() => found() || this.#ending !== undefined, () => `bytes with ${String(what)}`);
+    await this.#until(
+      () => found() || this.#ending !== undefined,
+      () => `bytes with ${String(what)}`,
+    );
     if (!found()) throw new Error(`ended (${this.#ending}) before ${String(what)}: ${this.#shown()}`);
     return this.text;
   }
@@ -118,7 +124,10 @@ export class RawClient {
 
   // Waits for the end of the peer's direction and says how it came.
   async ended(): Promise<Ending> {
-    await this.#until(() => this.#ending !== undefined, () => "the end of the connection");
+    await this.#until(
+      () => this.#ending !== undefined,
+      () => "the end of the connection",
+    );
     return this.#ending as Ending;
   }
 
@@ -132,7 +141,9 @@ export class RawClient {
   }
 
   #shown(): string {
-    return JSON.stringify(this.text.slice(0, 400)) + (this.#error === undefined ? "" : ` ${this.#error.message}`);
+    return (
+      JSON.stringify(this.text.slice(0, 400)) + (this.#error === undefined ? "" : ` ${this.#error.message}`)
+    );
   }
 
   #until(done: () => boolean, what: () => string): Promise<void> {

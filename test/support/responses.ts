@@ -43,7 +43,10 @@ export function parseResponse(
 function parseFields(lines: readonly string[]): [string, string][] {
   return lines
     .filter((line) => line.includes(":"))
-    .map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]);
+    .map((line) => [
+      line.slice(0, line.indexOf(":")).toLowerCase(),
+      line.slice(line.indexOf(":") + 1).trim(),
+    ]);
 }
 
 interface Content {
@@ -65,7 +68,8 @@ function parseContent(rest: Buffer, framing: Framing): Content | undefined {
   if (status < 200 || status === 204 || status === 304 || method === "HEAD") return noContent;
   if (fieldValue(framing, "transfer-encoding")?.endsWith("chunked")) return parseChunks(rest);
   const length = fieldValue(framing, "content-length");
-  if (length === undefined) return framing.closed ? { ...noContent, body: rest, size: rest.length } : undefined;
+  if (length === undefined)
+    return framing.closed ? { ...noContent, body: rest, size: rest.length } : undefined;
   const size = Number(length);
   return rest.length < size ? undefined : { ...noContent, body: rest.subarray(0, size), size };
 }
@@ -86,7 +90,8 @@ function parseChunks(rest: Buffer): Content | undefined {
 }
 
 function parseTrailers(rest: Buffer, at: number, body: Buffer): Content | undefined {
-  if (rest.subarray(at, at + 2).toString() === "\r\n") return { body, trailers: [], chunked: true, size: at + 2 };
+  if (rest.subarray(at, at + 2).toString() === "\r\n")
+    return { body, trailers: [], chunked: true, size: at + 2 };
   const end = rest.indexOf("\r\n\r\n", at);
   if (end < 0) return undefined;
   const trailers = parseFields(rest.subarray(at, end).toString("latin1").split("\r\n"));

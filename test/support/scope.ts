@@ -29,3 +29,19 @@ export function withPatience<T>(promise: Promise<T>, what: () => string, ms = pa
   const timer = setTimeout(() => reject(new Error(`gave up waiting for ${what()}`)), ms);
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
+
+// For facts that can only be asked for, such as a metric: asks again, at a measured pace, until it is as it must be.
+export async function eventually<T>(
+  look: () => Promise<T> | T,
+  good: (seen: T) => boolean,
+  what: string,
+): Promise<T> {
+  const end = performance.now() + patienceMs;
+  for (;;) {
+    const seen = await look();
+    if (good(seen)) return seen;
+    if (performance.now() > end)
+      throw new Error(`gave up waiting for ${what}; last seen: ${JSON.stringify(seen)}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}

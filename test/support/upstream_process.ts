@@ -35,5 +35,7 @@ if (import.meta.main) {
   const server = createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
     request.resume().on("end", () => response.end(name));
   });
-  server.listen(Number(port), "127.0.0.1", () => console.log(`port ${(server.address() as AddressInfo).port}`));
+  server.listen(Number(port), "127.0.0.1", () =>
+    console.log(`port ${(server.address() as AddressInfo).port}`),
+  );
 }

@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Real servers for the proxy to talk to: node:http ones that behave, and raw ones that send exactly the bytes
 // of their script, well-formed or not.
-import { type IncomingMessage, type Server as HttpServer, type ServerResponse, createServer } from "node:http";
-import { type AddressInfo, type ListenOptions, type Server, type Socket, createServer as createTcp } from "node:net";
+import {
+  createServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
+import {
+  type AddressInfo,
+  createServer as createTcp,
+  type ListenOptions,
+  type Server,
+  type Socket,
+} from "node:net";
 import { Lines } from "./lines.ts";
 import type { Scope } from "./scope.ts";
 
@@ -21,7 +32,11 @@ export interface Upstream {
 export type Where = Pick<ListenOptions, "host" | "port" | "path">;
 
 // A well-behaved HTTP server. Without a handler it answers with what it was asked, see echo().
-export async function httpUpstream(scope: Scope, handler: Handler = echo, where: Where = {}): Promise<Upstream> {
+export async function httpUpstream(
+  scope: Scope,
+  handler: Handler = echo,
+  where: Where = {},
+): Promise<Upstream> {
   let requests = 0;
   const server: HttpServer = createServer({ keepAliveTimeout: 120_000, requestTimeout: 0 });
   const upstream = await serve(scope, server, where, () => requests);
@@ -58,7 +73,15 @@ function describe(request: IncomingMessage, body: Buffer): string {
   const fields = Array.from({ length: raw.length / 2 }, (_, i) => [raw[2 * i], raw[2 * i + 1]]);
   const { method, url, headers, trailers } = request;
   const text = body.toString("latin1");
-  return JSON.stringify({ method, url, fields, headers, body: text, trailers, peerPort: request.socket.remotePort });
+  return JSON.stringify({
+    method,
+    url,
+    fields,
+    headers,
+    body: text,
+    trailers,
+    peerPort: request.socket.remotePort,
+  });
 }
 
 export function readEcho(body: Buffer | string): Echo {

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine underneath: built in, or a libmango.so loaded by path; and exactly one OpenSSL in the process.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, realpathSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { CertificateAuthority } from "../support/certificates.ts";
+import { proxyTo, secureProxyTo } from "../support/configs.ts";
+import { type Config, runCli, startEdge, writeConfig } from "../support/edge.ts";
+import { mappedFiles } from "../support/process_facts.ts";
+import { fileScope, repositoryRoot, temporaryFolder } from "../support/scope.ts";
+import { handshake } from "../support/tls_client.ts";
+import { httpUpstream } from "../support/upstreams.ts";
+
+const library = process.env["MANGO_LIBRARY"] ?? join(repositoryRoot, "build/release/libmango.so");
+const folder = temporaryFolder(fileScope);
+const site = new CertificateAuthority(folder).issue("site", ["site.example"]);
+const upstream = await httpUpstream(fileScope);
+
+const withLibrary = (path: string): Config =>
+  secureProxyTo(upstream.url, { site }, { top: { offload: { library: path } } });
+
+// What only the OpenSSL inside Node can do: the system's 3.0 has no such group.
+const postQuantum = {
+  servername: "site.example",
+  ecdhCurve: "X25519MLKEM768",
+  minVersion: "TLSv1.3",
+} as const;
+
+test("the built-in engine runs on the OpenSSL inside Node, and on no other", async (t) => {
+  const edge = await startEdge(t, secureProxyTo(upstream.url, { site }));
+  assert.equal((await handshake(t, { port: edge.port("main"), ...postQuantum })).response.status, 200);
+  assert.equal(await edge.metric("mango_build_info", { openssl: process.versions.openssl }), 1);
+  assert.deepEqual(mappedFiles(edge.pid, /lib(ssl|crypto)[.-]/), []);
+});
+
+test("offload.library carries the whole traffic through that library, still on one OpenSSL", async (t) => {
+  assert.ok(existsSync(library), `${library} is not built`);
+  const edge = await startEdge(t, withLibrary(library));
+  for (let i = 0; i < 5; i += 1) {
+    assert.equal((await handshake(t, { port: edge.port("main"), ...postQuantum })).response.status, 200);
+  }
+  assert.deepEqual(mappedFiles(edge.pid, /libmango\.so/), [realpathSync(library)]);
+  assert.ok((await edge.metric("mango_engine_calls_total")) > 0);
+});
+
+test("a library that lacks a symbol is a start-up error that names it", async (t) => {
+  const source = join(folder, "tiny.c");
+  const tiny = join(folder, "libtiny.so");
+  writeFileSync(source, "int mango_tcp_create(void **tcp) { (void)tcp; return 0; }\n");
+  execFileSync("cc", ["-shared", "-fPIC", "-o", tiny, source]);
+  const { code, stderr } = await runCli(t, ["run", "--config", writeConfig(t, withLibrary(tiny))]);
+  assert.equal(code, 7, stderr);
+  assert.match(stderr, /libtiny\.so/);
+  assert.match(stderr, /mango_[a-z_]+/);
+  assert.doesNotMatch(stderr, /^\s+at /m, "no stack trace");
+});
+
+const unloadable: readonly (readonly [string, () => string])[] = [
+  ["that is not there", () => "/nowhere/libmango.so"],
+  [
+    "that is no library",
+    () => {
+      const text = join(folder, "text.so");
+      writeFileSync(text, "not an ELF file\n");
+      return text;
+    },
+  ],
+];
+
+for (const [what, path] of unloadable) {
+  test(`a library ${what} is a start-up error that names it`, async (t) => {
+    const file = path();
+    const { code, stderr } = await runCli(t, ["run", "--config", writeConfig(t, withLibrary(file))]);
+    assert.equal(code, 7, stderr);
+    assert.ok(stderr.includes(file), stderr);
+  });
+}
+
+test("the same traffic runs on plain listeners through the library", async (t) => {
+  const edge = await startEdge(t, proxyTo(upstream.url, { top: { offload: { library } } }));
+  const response = await fetch(`http://127.0.0.1:${edge.port("main")}/plain`);
+  assert.equal(response.status, 200);
+});
