@@ -41,14 +41,18 @@ bool is_forwarding_field(FieldId id) noexcept {
 
 // True if the client's field goes on as it is. Forwarded and X-Forwarded-For are written later, extended.
 bool passes(const RequestWriter& writer, const Field& field) noexcept {
-  if (field.id == FieldId::other) {
-    if (is_alias_name(field.name)) return false;
-  } else if (is_connection_field(field.id) || field.id == FieldId::proxy) {
-    return false;
-  } else if (field.id == FieldId::forwarded || field.id == FieldId::x_forwarded_for) {
-    return false;
-  } else if (is_forwarding_field(field.id) && !writer.how.trusted) {
-    return false;
+  switch (field.id) {
+    case FieldId::other:
+      if (is_alias_name(field.name)) return false;
+      break;
+    case FieldId::x_forwarded_other:
+      if (!writer.how.trusted || is_alias_name(field.name)) return false;
+      break;
+    case FieldId::proxy:
+    case FieldId::forwarded:
+    case FieldId::x_forwarded_for: return false;
+    default:
+      if (is_connection_field(field.id) || (is_forwarding_field(field.id) && !writer.how.trusted)) return false;
   }
   return !writer.nominated.contains(field.name) && !overrides(writer.how.modifier, field.name);
 }
@@ -178,7 +182,12 @@ void write_framing(RequestWriter& writer) noexcept {
 
 }  // namespace
 
-bool is_alias_name(std::string_view name) noexcept { return name.find_first_of("_.") != std::string_view::npos; }
+bool is_alias_name(std::string_view name) noexcept {
+  for (const char c : name) {
+    if (c == '_' || c == '.') return true;
+  }
+  return false;
+}
 
 void write_request_head(HeadWriter& out, const RequestHead& head, const RequestForwarding& how) noexcept {
   RequestWriter writer{out, head, how, NominatedFields(head.fields)};

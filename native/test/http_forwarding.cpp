@@ -75,6 +75,9 @@ TEST(RequestForwarding, ConnectionCannotRemoveOurFields) {
 
 TEST(RequestForwarding, DropsAliasesOfOtherNames) {
   EXPECT_EQ(forwarded("X_Forwarded_Proto: http\r\nRemote.User: root\r\nContent_Length: 3\r\n"), with_ours(""));
+  RequestForwarding how = plain_forwarding();
+  how.trusted = true;
+  EXPECT_EQ(forwarded("X-Forwarded_For: 10.0.0.1\r\nX-Forwarded-For.: 10.0.0.1\r\n", how), with_ours(""));
 }
 
 TEST(RequestForwarding, StrangersCannotPoseAsSomebodyElse) {
