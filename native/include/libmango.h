@@ -167,9 +167,9 @@ MANGO_API mango_status_e mango_tcp_poll(mango_tcp_h tcp, struct pollfd *fds, nfd
 /* Sockets are watched through their descriptor (mango_socket_get_fd), next to ordinary descriptors, level- or
  * edge-triggered or one-shot, in any number of sets. A set is an epoll descriptor the caller made. */
 
-/* Adopts the caller's epoll descriptor epfd for use with tcp. The caller keeps owning the descriptor.
- * Returns OK, INVALID_HANDLE (tcp, or epfd is not open), INVALID_ARGUMENT (not an epoll descriptor),
- * EXISTS (adopted already). */
+/* Adopts the caller's epoll descriptor epfd for use with tcp, taking it over if another tcp had it. The caller keeps
+ * owning the descriptor. Returns OK, INVALID_HANDLE (tcp, or epfd is not open), INVALID_ARGUMENT (not an epoll
+ * descriptor), TOO_MANY_FILES, NO_MEMORY. */
 MANGO_API mango_status_e mango_tcp_epoll_create(mango_tcp_h tcp, int epfd);
 
 /* epoll_ctl(2). op: EPOLL_CTL_ADD, _MOD, _DEL; event: as for epoll_ctl, null allowed for _DEL. A negative fd means
@@ -307,10 +307,9 @@ MANGO_API mango_status_e mango_socket_set_ssl(mango_socket_h socket, void *ssl);
 
 /* Sends as TLS records. Drives the handshake first if it is not done. Takes at most 64 KiB of buf in one call and hands
  * the records to the kernel at once. sent: out, optional; OK with *sent < len: go on with the rest.
- * AGAIN: wait for what SSL_want() says (SSL_WRITING: writable, SSL_READING: readable), then repeat the call with the
- * same bytes (the buffer may have moved, more may follow them): they may be encrypted already, and OK counts them once
+ * AGAIN: if SSL_want() is SSL_READING wait until readable, else until writable; then repeat the call with the same bytes (the buffer may have moved, more may follow them): they may be encrypted already, and OK counts them once
  * the last has left. Fewer bytes than that are INVALID_ARGUMENT. len 0 only drives the handshake and flushes.
- * Blocks until all have been queued unless non-blocking.
+ * Unless non-blocking, blocks until all len bytes have been queued, in as many rounds as that takes.
  * Returns OK, AGAIN, TLS, TLS_TRUNCATED (in the handshake), INVALID_ARGUMENT (no SSL attached), BROKEN_PIPE,
  * CONNECTION_RESET, TIMED_OUT, ABORTED, INVALID_HANDLE. After TLS the details are in the thread's OpenSSL error queue
  * and our alert, if one is due, is on its way. */
@@ -319,8 +318,9 @@ MANGO_API mango_status_e mango_socket_send_tls(mango_socket_h socket, const void
 /* Receives decrypted bytes. Drives the handshake first if it is not done. Decrypts records until buf is full or none is
  * complete. received: out. *received == len: call again, more may be buffered here; 0 < *received < len: no complete
  * record is left here, wait for readability (level-triggered is enough; with edge-triggered epoll also watch
- * EPOLLRDHUP and call until AGAIN). OK with 0 is the peer's close_notify (or len was 0, which only drives the handshake).
- * AGAIN: wait for what SSL_want() says. Blocks until at least one byte is there unless non-blocking.
+ * EPOLLRDHUP and call until AGAIN). A close_notify that came right behind the data is reported by the next call;
+ * SSL_get_shutdown() tells it at once. OK with 0 is the peer's close_notify (or len was 0, which only drives the
+ * handshake). AGAIN: if SSL_want() is SSL_WRITING wait until writable, else until readable. Blocks until at least one byte is there unless non-blocking.
  * Returns OK, AGAIN, TLS (see mango_socket_send_tls), TLS_TRUNCATED (FIN without close_notify), INVALID_ARGUMENT (no
  * SSL attached), CONNECTION_RESET, TIMED_OUT, NOT_CONNECTED, ABORTED, INVALID_HANDLE. */
 MANGO_API mango_status_e mango_socket_recv_tls(mango_socket_h socket, void *buf, size_t len, size_t *received);
@@ -367,7 +367,7 @@ MANGO_API mango_status_e mango_socket_get_sequence(mango_socket_h socket, uint32
 /* --------------------------------------------------------------------------------------------- extensions -- */
 /* Ours: look these up as optional when loading the vendor's library. Any thread. */
 
-/* "MANGO_STATUS_AGAIN", or the errno's name with a minus ("-EDOM"), or "unknown". Static; never null. */
+/* "MANGO_STATUS_AGAIN", or the errno's name ("EDOM"), or "unknown". Static; never null. */
 MANGO_API const char *mango_status_name(mango_status_e status);
 
 /* One sentence in English. Static; never null. */

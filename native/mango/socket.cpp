@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mango/socket.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cassert>
+
+#include "libmango.h"
+#include "mango/counters.h"
+#include "mango/fd_table.h"
+#include "mango/tcp.h"
+#include "mango/tls_session.h"
+
+namespace mango::kernel {
+namespace {
+
+constexpr uint8_t bit(SocketState state) noexcept { return static_cast<uint8_t>(1U << static_cast<uint8_t>(state)); }
+
+// Which states may come before each state, in the order of SocketState.
+constexpr uint8_t kAnyOpen = bit(SocketState::kFresh) | bit(SocketState::kBound) | bit(SocketState::kListening) |
+                             bit(SocketState::kConnecting) | bit(SocketState::kConnected) |
+                             bit(SocketState::kAborted);
+constexpr uint8_t kPredecessors[] = {
+    kAnyOpen,                                                           // kClosed: close, detach
+    bit(SocketState::kClosed) | kAnyOpen,                               // kFresh: open, reset, failed connect
+    bit(SocketState::kFresh),                                           // kBound
+    bit(SocketState::kFresh) | bit(SocketState::kBound) | bit(SocketState::kListening),  // kListening
+    bit(SocketState::kFresh) | bit(SocketState::kBound),                // kConnecting
+    bit(SocketState::kClosed) | bit(SocketState::kFresh) | bit(SocketState::kBound) |
+        bit(SocketState::kConnecting),                                  // kConnected: accept, connect
+    kAnyOpen,                                                           // kAborted
+};
+
+int make_fd(int family, bool nonblocking) noexcept {
+  return ::socket(family, SOCK_STREAM | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0), IPPROTO_TCP);
+}
+
+void forget_tcp(Handle tcp) noexcept {
+  if (Tcp* found = tcps().find(tcp)) found->sockets.fetch_sub(1, std::memory_order_release);
+}
+
+void close_descriptor(Socket& socket) noexcept {
+  if (socket.tls) socket.tls->say_goodbye();
+  ::close(socket_release_fd(socket));
+  count(Counter::kClosed);
+}
+
+}  // namespace
+
+HandleTable<Socket, HandleType::kSocket>& sockets() noexcept {
+  static auto* table = new HandleTable<Socket, HandleType::kSocket>;  // never destroyed: threads may outlive main
+  return *table;
+}
+
+Socket* find_open(mango_socket_h handle) noexcept {
+  Socket* socket = sockets().find(from_api(handle));
+  return socket && socket->descriptor() >= 0 ? socket : nullptr;
+}
+
+void socket_set_state(Socket& socket, SocketState next) noexcept {
+  assert(kPredecessors[static_cast<size_t>(next)] & bit(socket.state));
+  socket.state = next;
+}
+
+Socket* socket_make(Handle tcp) noexcept {
+  Socket* socket = sockets().allocate();
+  if (!socket) return nullptr;
+  socket->tcp = tcp;
+  socket->nonblocking = false;
+  if (Tcp* owner = tcps().find(tcp)) owner->sockets.fetch_add(1, std::memory_order_relaxed);
+  socket->handle = sockets().publish(socket);
+  return socket;
+}
+
+mango_status_e socket_adopt_fd(Socket& socket, int fd, SocketState state) noexcept {
+  if (!fd_table_set(fd, socket.handle)) return MANGO_STATUS_NO_MEMORY;
+  socket.bound = false;
+  socket.stale = false;
+  socket.fd.store(fd, std::memory_order_relaxed);
+  socket_set_state(socket, state);
+  return MANGO_STATUS_OK;
+}
+
+int socket_release_fd(Socket& socket) noexcept {
+  const int fd = socket.descriptor();
+  fd_table_clear(fd);
+  socket_drop_tls(socket);
+  delete socket.options;
+  socket.options = nullptr;
+  socket.fd.store(-1, std::memory_order_relaxed);
+  socket_set_state(socket, SocketState::kClosed);
+  return fd;
+}
+
+mango_status_e socket_replace_fd(Socket& socket, int family) noexcept {
+  const int fresh = make_fd(family, socket.nonblocking);
+  if (fresh < 0) return status_of_errno(errno);
+  int error = socket.options ? socket.options->replay(fresh, family) : 0;
+  if (error == 0 && dup3(fresh, socket.descriptor(), O_CLOEXEC) < 0) error = errno;
+  ::close(fresh);
+  if (error != 0) return status_of_errno(error);
+  socket.ipv6 = family == AF_INET6;
+  socket.stale = false;
+  return MANGO_STATUS_OK;
+}
+
+mango_status_e socket_error(const Socket& socket, int error) noexcept {
+  return socket.state == SocketState::kAborted ? MANGO_STATUS_ABORTED : status_of_errno(error);
+}
+
+void socket_drop_tls(Socket& socket) noexcept {
+  delete socket.tls;
+  socket.tls = nullptr;
+}
+
+}  // namespace mango::kernel
+
+using namespace mango::kernel;
+
+extern "C" {
+
+mango_status_e mango_socket_create(mango_tcp_h tcp, mango_socket_h* socket) {
+  if (!tcps().find(from_api(tcp))) return MANGO_STATUS_INVALID_HANDLE;
+  if (!socket) return MANGO_STATUS_INVALID_ARGUMENT;
+  const Socket* made = socket_make(from_api(tcp));
+  if (!made) return MANGO_STATUS_NO_MEMORY;
+  *socket = to_api(made->handle);
+  return MANGO_STATUS_OK;
+}
+
+mango_status_e mango_socket_open(mango_socket_h socket, int* fd) {
+  Socket* found = sockets().find(from_api(socket));
+  if (!found) return MANGO_STATUS_INVALID_HANDLE;
+  if (found->descriptor() >= 0) return MANGO_STATUS_BUSY;
+  const Tcp* tcp = tcps().find(found->tcp);
+  if (!tcp || tcp->context.load(std::memory_order_acquire) == kNoHandle) return MANGO_STATUS_INVALID_ARGUMENT;
+  const int made = make_fd(AF_INET, false);
+  if (made < 0) return status_of_errno(errno);
+  found->nonblocking = false;
+  found->ipv6 = false;
+  if (const mango_status_e status = socket_adopt_fd(*found, made, SocketState::kFresh); status != MANGO_STATUS_OK) {
+    ::close(made);
+    return status;
+  }
+  count(Counter::kOpened);
+  if (fd) *fd = made;
+  return MANGO_STATUS_OK;
+}
+
+mango_status_e mango_socket_close(mango_socket_h socket) {
+  Socket* found = find_open(socket);
+  if (!found) return MANGO_STATUS_INVALID_HANDLE;
+  close_descriptor(*found);
+  return MANGO_STATUS_OK;
+}
+
+mango_status_e mango_socket_destroy(mango_socket_h socket) {
+  Socket* claimed = sockets().claim(from_api(socket));
+  if (!claimed) return MANGO_STATUS_INVALID_HANDLE;
+  if (claimed->descriptor() >= 0) close_descriptor(*claimed);
+  forget_tcp(claimed->tcp);
+  sockets().recycle(claimed);
+  return MANGO_STATUS_OK;
+}
+
+mango_status_e mango_socket_detach(mango_socket_h socket) {
+  Socket* found = find_open(socket);
+  if (!found) return MANGO_STATUS_INVALID_HANDLE;
+  if (found->tls && found->tls->holds_bytes()) return MANGO_STATUS_BUSY;
+  socket_release_fd(*found);
+  return MANGO_STATUS_OK;
+}
+
+}  // extern "C"
