@@ -14,7 +14,7 @@ namespace {
 constexpr unsigned kTimeBits = 48;  // µs: wraps after 8.9 years, and comparisons survive it
 constexpr uint64_t kTimeMask = (uint64_t{1} << kTimeBits) - 1;
 constexpr uint64_t kFuture = uint64_t{1} << (kTimeBits - 1);
-constexpr uint64_t kMaxTolerance_us = kFuture / 4;
+constexpr uint64_t kMaxToleranceUs = kFuture / 4;  // 1.1 years
 constexpr uint64_t kNsPerUs = 1000;
 constexpr uint64_t kUsPerMs = 1000;
 
@@ -77,7 +77,7 @@ Rate Rate::from(const config::RateLimit& limit) noexcept {
   const uint64_t interval = std::max<uint64_t>(limit.per_ms * kUsPerMs / limit.requests, 1);
   const uint64_t burst = std::max<uint64_t>(limit.burst, 1);
   // Both factors are below 2^42 and 2^32: compare before multiplying.
-  const uint64_t most = kMaxTolerance_us / interval;
+  const uint64_t most = kMaxToleranceUs / interval;
   return {interval, std::min(burst - 1, most) * interval};
 }
 
