@@ -12,8 +12,8 @@ import { ensureClang, ensureSystemPackages } from "./lib/system_packages.mjs";
 
 const kBiomeScope = ["--config-path=.", "--diagnostic-level=warn", "--max-diagnostics=50"];
 
-function nativeSources(pattern) {
-  const all = readdirSync(join(root, "native"), { recursive: true, withFileTypes: true });
+function filesIn(folder, pattern) {
+  const all = readdirSync(join(root, folder), { recursive: true, withFileTypes: true });
   return all
     .filter((entry) => entry.isFile() && pattern.test(entry.name))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
@@ -25,7 +25,9 @@ function biome(...args) {
 
 function clangFormat(...args) {
   const version = ensureClang(["format"]);
-  run(`clang-format-${version}`, [...args, ...nativeSources(/\.(h|cpp|c)$/)]);
+  const style = `--style=file:${join(root, "native/.clang-format")}`;
+  const sources = ["native", "loadtest"].flatMap((folder) => filesIn(folder, /\.(h|cpp|c)$/));
+  run(`clang-format-${version}`, [style, ...args, ...sources]);
 }
 
 const kCommands = {
@@ -48,7 +50,7 @@ const kCommands = {
     const version = ensureClang(["tidy", "fuzz"]);
     // clang reads the commands of clang: GCC's would carry flags it does not know.
     const dir = configureNative("fuzz", { CMAKE_CXX_COMPILER: findProgram(`clang++-${version}`) });
-    const sources = nativeSources(/\.cpp$/).filter(
+    const sources = filesIn("native", /\.cpp$/).filter(
       (path) => !/\/native\/(test|binding|examples)\//.test(path),
     );
     step(`clang-tidy: ${sources.length} files`);

@@ -35,6 +35,8 @@ const kBench = [
   ...kBuild,
   { name: "nginx", present: program("nginx") },
   { name: "haproxy", present: program("haproxy") },
+  { name: "wrk", present: program("wrk") },
+  { name: "strace", present: program("strace") },
 ];
 
 const kPurposes = { run: kBuild, test: kTest, bench: kBench, loadtest: kBuild };
