@@ -59,7 +59,12 @@ export interface Counters {
   readonly handshakes: readonly HandshakeCounter[];
   readonly routes: readonly RouteCounters[];
   readonly servers: readonly ServerCounters[];
-  readonly actions: readonly { readonly policy: string; readonly trigger: string; readonly action: string; readonly count: number }[];
+  readonly actions: readonly {
+    readonly policy: string;
+    readonly trigger: string;
+    readonly action: string;
+    readonly count: number;
+  }[];
   readonly reasons: readonly { readonly reason: string; readonly count: number }[]; // failed exchanges
   readonly sessions: { readonly active: number; readonly total: number };
   readonly buffers: { readonly bytesHeld: number; readonly allocations: number };

@@ -27,7 +27,11 @@ export interface MetricFacts {
   readonly help: string;
 }
 
-export function sampledMetric(type: "counter" | "gauge", facts: MetricFacts, read: () => readonly Sample[]): Metric {
+export function sampledMetric(
+  type: "counter" | "gauge",
+  facts: MetricFacts,
+  read: () => readonly Sample[],
+): Metric {
   return asMetric(type, facts, read);
 }
 
@@ -54,7 +58,11 @@ function toBuckets(name: string, { labels, histogram }: HistogramSample): readon
 }
 
 // prom-client's registry asks a metric for its name and get(); its TypeScript type only knows its own classes.
-function asMetric(type: "counter" | "gauge" | "histogram", facts: MetricFacts, read: () => readonly PromValue[]): Metric {
+function asMetric(
+  type: "counter" | "gauge" | "histogram",
+  facts: MetricFacts,
+  read: () => readonly PromValue[],
+): Metric {
   const metric = {
     ...facts,
     type: type as unknown as MetricType,

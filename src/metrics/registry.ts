@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one registry behind /metrics: data plane, control plane, process. The data plane is asked once for each scrape.
 import { collectDefaultMetrics, Registry } from "prom-client";
-import { createControlMetrics, type ControlFacts } from "./control_metrics.ts";
+import { type ControlFacts, createControlMetrics } from "./control_metrics.ts";
 import type { Counters } from "./counters.ts";
 import { createDataPlaneMetrics } from "./data_plane_metrics.ts";
 
@@ -23,7 +23,11 @@ export interface Metrics {
 
 // Gauges that prom-client names *_total, which promtool rightly refuses; the same figures stay under
 // nodejs_active_resources, _handles and _requests, by type.
-const kMisnamed = ["nodejs_active_resources_total", "nodejs_active_handles_total", "nodejs_active_requests_total"];
+const kMisnamed = [
+  "nodejs_active_resources_total",
+  "nodejs_active_handles_total",
+  "nodejs_active_requests_total",
+];
 
 export function createMetrics({ source, maxRoutes = 100, maxServers = 100 }: MetricsOptions): Metrics {
   const registry = new Registry();

@@ -24,7 +24,9 @@ export function isAddonBuilt(): boolean {
 
 export function loadAddon(path: string = addonPath()): Addon {
   if (!existsSync(path)) {
-    throw new AddonMissingError(`${path} is not there: build it with \`npm run build\` (npm start does it for you)`);
+    throw new AddonMissingError(
+      `${path} is not there: build it with \`npm run build\` (npm start does it for you)`,
+    );
   }
   try {
     return createRequire(import.meta.url)(path) as Addon;

@@ -29,7 +29,15 @@ export function createBanList({ clock, maxBans, publish }: BanListOptions): BanL
   let scheduled = false;
 
   const push = (): void => {
-    publish([...bans.values()].map(({ by, value, action, status, untilMs }) => ({ by, value, action, status, untilMs })));
+    publish(
+      [...bans.values()].map(({ by, value, action, status, untilMs }) => ({
+        by,
+        value,
+        action,
+        status,
+        untilMs,
+      })),
+    );
   };
   const dropExpired = (): boolean => {
     const before = bans.size;
@@ -39,7 +47,8 @@ export function createBanList({ clock, maxBans, publish }: BanListOptions): BanL
   const schedule = (): void => {
     cancelTimer();
     const next = soonest(bans);
-    cancelTimer = next === undefined ? () => undefined : clock.after(Math.max(0, next.untilMs - clock.now()), expire);
+    cancelTimer =
+      next === undefined ? () => undefined : clock.after(Math.max(0, next.untilMs - clock.now()), expire);
   };
   const expire = (): void => {
     if (dropExpired()) push();

@@ -2,6 +2,7 @@
 // The one error vocabulary: every failure an operator can meet has a stable code here, and this table alone says
 // which HTTP status the admin API gives it and with which code the command exits. Native failures cross as
 // Error + code (native/binding/addon.d.ts) and become one of the classes below in fromNative().
+import { type ConfigError, ConfigErrors } from "../config/errors.ts";
 
 interface CodeFacts {
   readonly status: number; // of the admin API's problem document
@@ -54,7 +55,9 @@ export interface ErrorDetail {
   readonly file?: string;
   readonly line?: number;
   readonly column?: number;
+  readonly path?: string; // "listeners.https.tls"
   readonly message: string;
+  readonly suggestion?: string;
 }
 
 export class MangoError extends Error {
@@ -134,7 +137,12 @@ export class AdminRefusedError extends MangoError {
   readonly remoteStatus: number;
   readonly remoteCode: string;
 
-  constructor(message: string, remoteStatus: number, remoteCode: string, details: readonly ErrorDetail[] = []) {
+  constructor(
+    message: string,
+    remoteStatus: number,
+    remoteCode: string,
+    details: readonly ErrorDetail[] = [],
+  ) {
     super(isErrorCode(remoteCode) ? remoteCode : "ADMIN_REFUSED", message, details);
     this.remoteStatus = remoteStatus;
     this.remoteCode = remoteCode;
@@ -155,12 +163,26 @@ const nativeClasses: Readonly<Record<string, new (message: string) => MangoError
 // Anything thrown becomes a MangoError; what we do not know is our own mistake: INTERNAL.
 export function fromNative(thrown: unknown): MangoError {
   if (thrown instanceof MangoError) return thrown;
+  if (thrown instanceof ConfigErrors) return fromConfigErrors(thrown);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const NativeClass = nativeClasses[codeOf(thrown)];
   if (NativeClass !== undefined) return new NativeClass(message);
   const wrapped = new MangoError("INTERNAL", message);
   wrapped.cause = thrown;
   return wrapped;
+}
+
+const filePath = /^certificates\.[^.]+\.(certFile|keyFile)$|\.tls\.clientAuth\.ca$/;
+
+// A file that is well written and names a certificate that does not do is a failure of its own kind.
+function fromConfigErrors({ message, errors }: ConfigErrors): MangoError {
+  const details = errors.map(toDetail);
+  const onlyFiles = errors.every(({ path }) => filePath.test(path));
+  return onlyFiles ? new CertificateInvalidError(message, details) : new ConfigInvalidError(message, details);
+}
+
+export function toDetail({ file, line, column, path, message, suggestion }: ConfigError): ErrorDetail {
+  return { file, line, column, path, message, ...(suggestion === undefined ? {} : { suggestion }) };
 }
 
 export function codeOf(thrown: unknown): string {

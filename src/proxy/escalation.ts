@@ -2,27 +2,26 @@
 // From single incidents to bans: counts policy events by client, SNI or route as each policy's escalation rule says,
 // and bans whoever reaches the limit. Runs on the event stream, off the data path: a flood costs one batch of
 // events, and what the data plane dropped of it is only counted late, never answered wrongly.
+import type { EscalationRule } from "../config/index.ts";
 import type { BanEntry } from "./bans.ts";
 import type { Clock } from "./clock.ts";
 import type { PolicyEvent } from "./events.ts";
-import type { ActionKind, Ban } from "./snapshot.ts";
 import { createSlidingWindow, type SlidingWindow } from "./sliding_window.ts";
+import type { Ban } from "./snapshot.ts";
 
-export interface EscalationRule {
-  readonly policy: string;
-  readonly triggers: readonly string[]; // empty = every trigger a client is to blame for
-  readonly by: Ban["by"];
-  readonly after: number;
-  readonly withinMs: number;
-  readonly action: ActionKind;
-  readonly status: number;
-  readonly banMs: number;
-}
+const kBanStatus = 403; // what a ban answers when its rule names no status
 
 // Not here: what our own side caused (upstream failures, overload, drain, admin) and what is ordinary (idle, maxAge,
 // maxRequests, clientAbort). A rule may still name those itself.
 const kBlameable: ReadonlySet<string> = new Set([
-  "handshakeTimeout", "handshakeError", "headerTimeout", "bodyTimeout", "minRate", "protocolError", "rateLimited", "denied",
+  "handshakeTimeout",
+  "handshakeError",
+  "headerTimeout",
+  "bodyTimeout",
+  "minRate",
+  "protocolError",
+  "rateLimited",
+  "denied",
 ]);
 
 // An admin's action never escalates, and a ban must not feed itself.
@@ -61,7 +60,8 @@ export function createEscalation({ clock, maxKeys, ban }: EscalationOptions): Es
     setRules(rules) {
       const kept = new Map(counters.map((counter) => [JSON.stringify(counter.rule), counter]));
       counters = rules.map(
-        (rule) => kept.get(JSON.stringify(rule)) ?? { rule, window: createSlidingWindow(rule.withinMs, maxKeys) },
+        (rule) =>
+          kept.get(JSON.stringify(rule)) ?? { rule, window: createSlidingWindow(rule.withinMs, maxKeys) },
       );
     },
     observe(event) {
@@ -78,10 +78,12 @@ export function createEscalation({ clock, maxKeys, ban }: EscalationOptions): Es
 
 function applies(rule: EscalationRule, event: PolicyEvent): boolean {
   if (event.policy !== rule.policy || kNeverCounted.has(event.trigger)) return false;
-  return rule.triggers.length === 0 ? kBlameable.has(event.trigger) : rule.triggers.includes(event.trigger);
+  return rule.trigger === null ? kBlameable.has(event.trigger) : rule.trigger === event.trigger;
 }
 
 function banFor(rule: EscalationRule, value: string, nowMs: number): BanEntry {
-  const { policy, by, action, status, banMs } = rule;
+  const { policy, by, action, banMs } = rule;
+  const answers = action === "respond" || action === "tarpit";
+  const status = answers && rule.status === 0 ? kBanStatus : rule.status;
   return { policy, by, value, action, status, sinceMs: nowMs, untilMs: nowMs + banMs };
 }

@@ -17,8 +17,19 @@ export interface Logger extends Readonly<Record<LogLevel, LogMethod>> {
   child(fields: LogFields): Logger;
 }
 
-const ranks: Readonly<Record<LogLevel, number>> = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60 };
+const ranks: Readonly<Record<LogLevel, number>> = {
+  trace: 10,
+  debug: 20,
+  info: 30,
+  warn: 40,
+  error: 50,
+  fatal: 60,
+};
 const secretName = /token|secret|password|authorization|cookie|key(pem)?$/i;
+
+export function isLogLevel(text: string): text is LogLevel {
+  return Object.hasOwn(ranks, text);
+}
 
 export interface LoggerOptions {
   readonly level?: LogLevel;
@@ -49,7 +60,12 @@ export function createLogger(options: LoggerOptions = {}): Logger {
   };
 }
 
-function formatLine(level: LogLevel, base: LogFields, first: string | LogFields | Error, second?: string): string {
+function formatLine(
+  level: LogLevel,
+  base: LogFields,
+  first: string | LogFields | Error,
+  second?: string,
+): string {
   const fields = typeof first === "string" ? {} : first instanceof Error ? { err: first } : first;
   const message = typeof first === "string" ? first : (second ?? "");
   const line = { time: new Date().toISOString(), level, msg: message, ...base };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One name to its addresses and how long they may be kept. Sources in order: the hosts file, DNS with real TTLs
 // (c-ares, both families at once), the system's getaddrinfo for what DNS does not know (search domains, mDNS).
-import { lookup, Resolver } from "node:dns/promises";
+
 import type { RecordWithTtl } from "node:dns";
+import { lookup, Resolver } from "node:dns/promises";
 import { createHostsFile, type HostsFile } from "./hosts_file.ts";
 
 export interface Addresses {

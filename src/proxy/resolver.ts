@@ -86,7 +86,12 @@ export function createEndpointResolver(options: ResolverOptions): EndpointResolv
 
   const start = (host: string): Name => {
     const name: Name = {
-      host, servers: new Map(), addresses: [], error: "", cancel: () => undefined, first: Promise.resolve(),
+      host,
+      servers: new Map(),
+      addresses: [],
+      error: "",
+      cancel: () => undefined,
+      first: Promise.resolve(),
     };
     names.set(host, name);
     name.first = refresh(name);
@@ -106,7 +111,11 @@ export function createEndpointResolver(options: ResolverOptions): EndpointResolv
       for (const name of names.values()) name.servers.clear();
       for (const { key, host, port } of servers) (names.get(host) ?? start(host)).servers.set(key, port);
       stopUnused();
-      await settledWithin([...names.values()].map((name) => name.first), waitMs, clock);
+      await settledWithin(
+        [...names.values()].map((name) => name.first),
+        waitMs,
+        clock,
+      );
     },
     endpoints(key) {
       for (const name of names.values()) {
@@ -141,7 +150,11 @@ function sameList(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((value, index) => value === b[index]);
 }
 
-async function settledWithin(promises: readonly Promise<void>[], waitMs: number, clock: Clock): Promise<void> {
+async function settledWithin(
+  promises: readonly Promise<void>[],
+  waitMs: number,
+  clock: Clock,
+): Promise<void> {
   if (promises.length === 0) return;
   const { promise: timeout, resolve } = Promise.withResolvers<void>();
   const cancel = clock.after(waitMs, resolve);

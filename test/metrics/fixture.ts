@@ -12,17 +12,36 @@ export function routeCounters(name: string, status = 200, count = 11): RouteCoun
 
 export function serverCounters(upstream: string, server: string): ServerCounters {
   return {
-    upstream, server, requests: 11, connects: 2, connectErrors: 1, reused: 9, retries: 1, failures: 1, ejections: 0,
-    open: 2, idle: 1, active: 1, healthy: true, responseSeconds: histogram,
+    upstream,
+    server,
+    requests: 11,
+    connects: 2,
+    connectErrors: 1,
+    reused: 9,
+    retries: 1,
+    failures: 1,
+    ejections: 0,
+    open: 2,
+    idle: 1,
+    active: 1,
+    healthy: true,
+    responseSeconds: histogram,
   };
 }
 
 export const counters: Counters = {
-  listeners: [{ name: "https", accepted: 7, active: 2, bytesIn: 100, bytesOut: 200, handshakeSeconds: histogram }],
+  listeners: [
+    { name: "https", accepted: 7, active: 2, bytesIn: 100, bytesOut: 200, handshakeSeconds: histogram },
+  ],
   handshakes: [
     {
-      listener: "https", version: "TLSv1.3", group: "X25519MLKEM768", cipher: "TLS_AES_128_GCM_SHA256", resumed: false,
-      result: "ok", count: 6,
+      listener: "https",
+      version: "TLSv1.3",
+      group: "X25519MLKEM768",
+      cipher: "TLS_AES_128_GCM_SHA256",
+      resumed: false,
+      result: "ok",
+      count: 6,
     },
     { listener: "https", version: "", group: "", cipher: "", resumed: false, result: "timeout", count: 1 },
   ],
@@ -35,7 +54,10 @@ export const counters: Counters = {
   accessLog: { written: 14, dropped: 0 },
   events: { emitted: 4, dropped: 0 },
   engine: { recv: 40, send: 41 },
-  workers: [{ loops: 100, accepted: 4 }, { loops: 90, accepted: 3 }],
+  workers: [
+    { loops: 100, accepted: 4 },
+    { loops: 90, accepted: 3 },
+  ],
 };
 
 export const facts: ControlFacts = {

@@ -6,42 +6,46 @@ import type { Counters } from "../../src/metrics/counters.ts";
 import { createMetrics } from "../../src/metrics/registry.ts";
 import { counters, facts, routeCounters, serverCounters } from "./fixture.ts";
 
-function scrape(current: Counters | null, limits: { maxRoutes?: number; maxServers?: number } = {}): Promise<string> {
+function scrape(
+  current: Counters | null,
+  limits: { maxRoutes?: number; maxServers?: number } = {},
+): Promise<string> {
   return createMetrics({ source: { counters: () => current, facts: () => facts }, ...limits }).scrape();
 }
 
-function valueOf(text: string, series: string): number | undefined {
+function sampleOf(text: string, series: string): number | undefined {
   const line = text.split("\n").find((candidate) => candidate.startsWith(`${series} `));
   return line === undefined ? undefined : Number(line.slice(series.length + 1));
 }
 
 test("a native histogram becomes cumulative buckets that end in +Inf, with sum and count", async () => {
   const text = await scrape(counters);
-  const bucket = (le: string) => valueOf(text, `mango_request_duration_seconds_bucket{le="${le}",route="shop"}`);
+  const bucket = (le: string) =>
+    sampleOf(text, `mango_request_duration_seconds_bucket{le="${le}",route="shop"}`);
   assert.deepEqual(["0.001", "0.01", "0.1", "+Inf"].map(bucket), [5, 8, 9, 11]);
-  assert.equal(valueOf(text, 'mango_request_duration_seconds_sum{route="shop"}'), 1.25);
-  assert.equal(valueOf(text, 'mango_request_duration_seconds_count{route="shop"}'), 11);
+  assert.equal(sampleOf(text, 'mango_request_duration_seconds_sum{route="shop"}'), 1.25);
+  assert.equal(sampleOf(text, 'mango_request_duration_seconds_count{route="shop"}'), 11);
 });
 
 test("requests are counted by route and code, also those no route matched", async () => {
   const text = await scrape(counters);
-  assert.equal(valueOf(text, 'mango_requests_total{route="shop",code="200"}'), 11);
-  assert.equal(valueOf(text, 'mango_requests_total{route="",code="404"}'), 3);
+  assert.equal(sampleOf(text, 'mango_requests_total{route="shop",code="200"}'), 11);
+  assert.equal(sampleOf(text, 'mango_requests_total{route="",code="404"}'), 3);
 });
 
 test("routes past the limit share one series, and their histograms are added", async () => {
   const routes = ["a", "b", "c", "d"].map((name) => routeCounters(name));
   const text = await scrape({ ...counters, routes }, { maxRoutes: 2 });
-  assert.equal(valueOf(text, 'mango_requests_total{route="b",code="200"}'), 11);
-  assert.equal(valueOf(text, 'mango_requests_total{route="other",code="200"}'), 22);
-  assert.equal(valueOf(text, 'mango_request_duration_seconds_bucket{le="+Inf",route="other"}'), 22);
+  assert.equal(sampleOf(text, 'mango_requests_total{route="b",code="200"}'), 11);
+  assert.equal(sampleOf(text, 'mango_requests_total{route="other",code="200"}'), 22);
+  assert.equal(sampleOf(text, 'mango_request_duration_seconds_bucket{le="+Inf",route="other"}'), 22);
   assert.ok(!text.includes('route="c"'));
 });
 
 test("servers past the limit share one series", async () => {
   const servers = ["1", "2", "3"].map((name) => serverCounters("shop", name));
   const text = await scrape({ ...counters, servers }, { maxServers: 1 });
-  assert.equal(valueOf(text, 'mango_upstream_requests_total{upstream="other",server="other"}'), 22);
+  assert.equal(sampleOf(text, 'mango_upstream_requests_total{upstream="other",server="other"}'), 22);
 });
 
 test("a thousand invented status codes cannot make a thousand series", async () => {
@@ -49,15 +53,21 @@ test("a thousand invented status codes cannot make a thousand series", async () 
   const text = await scrape({ ...counters, routes: [{ ...routeCounters("shop"), requests }] });
   const lines = text.split("\n").filter((line) => line.startsWith("mango_requests_total{"));
   assert.ok(lines.length < 80, `${lines.length} series`);
-  assert.equal(lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0), 900);
+  assert.equal(
+    lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0),
+    900,
+  );
 });
 
 test("without a data plane the control plane's own metrics are still there", async () => {
   const text = await scrape(null);
-  assert.equal(valueOf(text, "mango_config_generation"), 3);
-  assert.equal(valueOf(text, "mango_config_last_reload_successful"), 0);
-  assert.equal(valueOf(text, "mango_config_last_reload_success_timestamp_seconds"), 1_700_000_000.5);
-  assert.equal(valueOf(text, 'mango_certificate_expiry_timestamp_seconds{certificate="localhost"}'), 1_800_000_000);
+  assert.equal(sampleOf(text, "mango_config_generation"), 3);
+  assert.equal(sampleOf(text, "mango_config_last_reload_successful"), 0);
+  assert.equal(sampleOf(text, "mango_config_last_reload_success_timestamp_seconds"), 1_700_000_000.5);
+  assert.equal(
+    sampleOf(text, 'mango_certificate_expiry_timestamp_seconds{certificate="localhost"}'),
+    1_800_000_000,
+  );
   assert.ok(!text.includes("mango_requests_total{"));
   assert.match(text, /^process_cpu_seconds_total /m);
 });
@@ -69,8 +79,12 @@ test("label values are escaped", async () => {
 
 const promtool = spawnSync("promtool", ["--version"]).status === 0;
 
-test("promtool has nothing to say about the exposition", { skip: promtool ? false : "promtool is not installed" }, async () => {
-  const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], { input: await scrape(counters) });
+test("promtool has nothing to say about the exposition", {
+  skip: promtool ? false : "promtool is not installed",
+}, async () => {
+  const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], {
+    input: await scrape(counters),
+  });
   assert.equal(`${stdout}${stderr}`, "");
   assert.equal(status, 0);
 });
