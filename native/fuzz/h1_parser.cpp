@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzzes the HTTP/1.1 readers. Input: one letter (q request, s response, h response to HEAD), one byte that says
-// where to split, then what the network brings. Beyond "no crash" it holds that
+// Fuzzes the HTTP/1.1 readers. Input: one letter (q request, s response, h response to HEAD), one byte that
+// says where to split, then what the network brings. Beyond "no crash" it holds that
 //   - a decision never depends on how the bytes were split, and `incomplete` changes none of them;
 //   - no more is consumed than there is, and every view points into it;
 //   - what we would forward reads back as the same message, to its last byte.
@@ -138,11 +138,12 @@ void check_request(std::string_view bytes, size_t split) {
   size_t scanned = 0;
   REQUIRE(find_head_end(bytes, &scanned) == head->head_bytes);
   const std::string_view own = std::string_view(whole).substr(0, head->head_bytes);
-  for (const auto view : {head->method_name, head->target, head->authority, head->host, head->path, head->query,
-                          head->upgrade}) {
+  for (const auto view : {head->method_name, head->target, head->authority, head->host, head->path,
+                          head->query, head->upgrade}) {
     REQUIRE(is_view_into(view, own));
   }
-  for (const Field& field : head->fields) REQUIRE(is_view_into(field.name, own) && is_view_into(field.value, own));
+  for (const Field& field : head->fields)
+    REQUIRE(is_view_into(field.name, own) && is_view_into(field.value, own));
   check_forwarded_request(*head);
   check_body(head->framing, head->content_length, bytes.substr(head->head_bytes), split);
 }
@@ -184,7 +185,8 @@ void check_response(std::string_view bytes, size_t split, Method method) {
   REQUIRE(head->head_bytes <= bytes.size());
   const std::string_view own = bytes.substr(0, head->head_bytes);
   REQUIRE(is_view_into(head->reason, own) && is_view_into(head->upgrade, own));
-  for (const Field& field : head->fields) REQUIRE(is_view_into(field.name, own) && is_view_into(field.value, own));
+  for (const Field& field : head->fields)
+    REQUIRE(is_view_into(field.name, own) && is_view_into(field.value, own));
   check_forwarded_response(*head, method);
   check_body(head->framing, head->content_length, bytes.substr(head->head_bytes), split);
 }
@@ -196,10 +198,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
   const size_t split = bytes.size() * data[1] / 256;
   switch (data[0]) {
-    case 'q': check_request(bytes, split); break;
-    case 's': check_response(bytes, split, Method::get); break;
-    case 'h': check_response(bytes, split, Method::head); break;
-    default: return -1;  // keep the corpus to the letters above
+    case 'q':
+      check_request(bytes, split);
+      break;
+    case 's':
+      check_response(bytes, split, Method::get);
+      break;
+    case 'h':
+      check_response(bytes, split, Method::head);
+      break;
+    default:
+      return -1;  // keep the corpus to the letters above
   }
   return 0;
 }

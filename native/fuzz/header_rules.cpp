@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fuzzes the header rules and path normalisation. Input: one byte of switches (64 makes it a path), then the
 // client's field lines, with modifiers behind an empty line ("=name:value", "+name:value", "-name"). It holds
-// that nobody but us writes framing, Host, or (unless trusted) forwarding fields, that what Connection names and
-// all aliases are gone, and that a normal path is stable and has nothing in it to be decoded or resolved again.
+// that nobody but us writes framing, Host, or (unless trusted) forwarding fields, that what Connection names
+// and all aliases are gone, and that a normal path is stable and has nothing in it to be decoded or resolved
+// again.
 #include <algorithm>
 #include <array>
 #include <cstdio>

@@ -14,8 +14,9 @@ inline constexpr uint8_t kTokenChar = 1;       // tchar: field names, methods
 inline constexpr uint8_t kTargetChar = 2;      // visible ASCII without '#'
 inline constexpr uint8_t kHostChar = 4;        // letters, digits, '-', '_', '~': a label of a registered name
 inline constexpr uint8_t kUnreservedChar = 8;  // RFC 3986 section 2.3
-inline constexpr uint8_t kPlainPathChar = 16;  // in a path, needs no thought: not '%', '\', '/', '?', '#', '.'
-inline constexpr uint8_t kValueChar = 32;      // field-vchar, SP, HTAB
+inline constexpr uint8_t kPlainPathChar =
+    16;                                    // in a path, needs no thought: not '%', '\', '/', '?', '#', '.'
+inline constexpr uint8_t kValueChar = 32;  // field-vchar, SP, HTAB
 
 namespace detail {
 
@@ -50,8 +51,12 @@ inline constexpr std::array<uint8_t, 256> kCharClasses = make_char_classes();
 [[nodiscard]] inline bool is_class(char c, uint8_t classes) noexcept {
   return (detail::kCharClasses[static_cast<uint8_t>(c)] & classes) != 0;
 }
-[[nodiscard]] inline bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-[[nodiscard]] inline bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
+[[nodiscard]] inline bool is_digit(char c) noexcept {
+  return c >= '0' && c <= '9';
+}
+[[nodiscard]] inline bool is_blank(char c) noexcept {
+  return c == ' ' || c == '\t';
+}
 [[nodiscard]] inline char to_lower(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writing the chunked transfer coding (RFC 9112 section 7.1): head, content, kChunkEnd, ... and kLastChunk, or
-// kLastChunkLine, the trailer lines and kChunkEnd when there are trailers.
+// Writing the chunked transfer coding (RFC 9112 section 7.1): head, content, kChunkEnd, ... and kLastChunk,
+// or kLastChunkLine, the trailer lines and kChunkEnd when there are trailers.
 #pragma once
 
 #include <array>

@@ -34,8 +34,10 @@ bool is_forwarding_field(FieldId id) noexcept {
     case FieldId::x_forwarded_proto:
     case FieldId::x_forwarded_other:
     case FieldId::x_real_ip:
-    case FieldId::x_request_id: return true;
-    default: return false;
+    case FieldId::x_request_id:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -50,9 +52,11 @@ bool passes(const RequestWriter& writer, const Field& field) noexcept {
       break;
     case FieldId::proxy:
     case FieldId::forwarded:
-    case FieldId::x_forwarded_for: return false;
+    case FieldId::x_forwarded_for:
+      return false;
     default:
-      if (is_connection_field(field.id) || (is_forwarding_field(field.id) && !writer.how.trusted)) return false;
+      if (is_connection_field(field.id) || (is_forwarding_field(field.id) && !writer.how.trusted))
+        return false;
   }
   return !writer.nominated.contains(field.name) && !overrides(writer.how.modifier, field.name);
 }
@@ -125,7 +129,8 @@ void write_forwarded(RequestWriter& writer) noexcept {
 }
 
 // Ours, unless a trusted peer's is kept or the route's modifier has its own idea.
-void write_unless_kept(RequestWriter& writer, FieldId id, std::string_view name, std::string_view value) noexcept {
+void write_unless_kept(RequestWriter& writer, FieldId id, std::string_view name,
+                       std::string_view value) noexcept {
   if (value.empty() || writer.client_has(id) || overrides(writer.how.modifier, name)) return;
   writer.out.field(name, value);
 }

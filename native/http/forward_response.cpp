@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Response heads towards the client. No Via is added: RFC 9110 section 7.6.3 leaves it to gateways, and it
-// tells an attacker more than a client. Upgrade goes with a 101 only: what an upstream offers is its own affair.
+// tells an attacker more than a client. Upgrade goes with a 101 only: what an upstream offers is its own
+// affair.
 #include "http/chars.h"
 #include "http/hop_by_hop.h"
 #include "http/status.h"
@@ -57,10 +58,14 @@ void write_described_length(ResponseWriter& writer) noexcept {
 
 void write_framing(ResponseWriter& writer) noexcept {
   switch (writer.how.framing) {
-    case Framing::none: return write_described_length(writer);
-    case Framing::length: return writer.out.field("Content-Length", writer.how.content_length);
-    case Framing::until_close: return;
-    case Framing::chunked: break;
+    case Framing::none:
+      return write_described_length(writer);
+    case Framing::length:
+      return writer.out.field("Content-Length", writer.how.content_length);
+    case Framing::until_close:
+      return;
+    case Framing::chunked:
+      break;
   }
   writer.out.field("Transfer-Encoding", "chunked");
   for (const Field& field : writer.head.fields) {

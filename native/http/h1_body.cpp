@@ -13,10 +13,29 @@ namespace mango::http {
 namespace {
 
 constexpr std::string_view kForbiddenTrailers[] = {
-    "age", "authorization", "cache-control", "content-encoding", "content-range", "content-type", "cookie",
-    "expires", "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "location",
-    "max-forwards", "pragma", "proxy-authenticate", "proxy-authorization", "range", "retry-after", "set-cookie",
-    "vary", "www-authenticate",
+    "age",
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expires",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "location",
+    "max-forwards",
+    "pragma",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "range",
+    "retry-after",
+    "set-cookie",
+    "vary",
+    "www-authenticate",
 };
 
 // The bytes after a chunk's size, up to the CR: nothing, or extensions (RFC 9112 section 7.1.1), which are
@@ -84,7 +103,8 @@ BodyReader::Result BodyReader::next(std::string_view input, const BodyLimits& li
     const std::string_view rest = input.substr(consumed);
     if (state_ == State::ended) return {Step::end, consumed, {}};
     if (state_ == State::refused) return {Step::refused, consumed, {}};
-    const bool content = state_ == State::length || state_ == State::chunk_data || state_ == State::until_close;
+    const bool content =
+        state_ == State::length || state_ == State::chunk_data || state_ == State::until_close;
     if (content && !rest.empty()) {
       const std::string_view slice = take_content(rest);
       return {Step::data, consumed + slice.size(), slice};
@@ -100,17 +120,29 @@ bool BodyReader::finish() noexcept {
   return state_ == State::ended;
 }
 
-bool BodyReader::ended() const noexcept { return state_ == State::ended; }
-const Refusal& BodyReader::refusal() const noexcept { return refusal_; }
-uint64_t BodyReader::remaining() const noexcept { return remaining_; }
-std::string_view BodyReader::trailers() const noexcept { return trailers_; }
+bool BodyReader::ended() const noexcept {
+  return state_ == State::ended;
+}
+const Refusal& BodyReader::refusal() const noexcept {
+  return refusal_;
+}
+uint64_t BodyReader::remaining() const noexcept {
+  return remaining_;
+}
+std::string_view BodyReader::trailers() const noexcept {
+  return trailers_;
+}
 
 bool BodyReader::advance(std::string_view input, const BodyLimits& limits, size_t& consumed) noexcept {
   switch (state_) {
-    case State::chunk_head: return read_chunk_head(input, limits, consumed);
-    case State::chunk_end: return read_chunk_end(input, consumed);
-    case State::trailers: return read_trailer_line(input, limits, consumed);
-    default: return false;
+    case State::chunk_head:
+      return read_chunk_head(input, limits, consumed);
+    case State::chunk_end:
+      return read_chunk_end(input, consumed);
+    case State::trailers:
+      return read_trailer_line(input, limits, consumed);
+    default:
+      return false;
   }
 }
 
@@ -122,7 +154,8 @@ std::string_view BodyReader::take_content(std::string_view input) noexcept {
   return slice;
 }
 
-bool BodyReader::read_chunk_head(std::string_view input, const BodyLimits& limits, size_t& consumed) noexcept {
+bool BodyReader::read_chunk_head(std::string_view input, const BodyLimits& limits,
+                                 size_t& consumed) noexcept {
   Cursor cursor = bounded(input, limits.chunk_head_bytes);
   const char* reason = "";
   uint64_t size = 0;
@@ -154,7 +187,8 @@ bool BodyReader::read_chunk_end(std::string_view input, size_t& consumed) noexce
 
 // One trailer field, or the empty line that ends the message. trailer_bytes_ never exceeds the limit: a line
 // that would is refused.
-bool BodyReader::read_trailer_line(std::string_view input, const BodyLimits& limits, size_t& consumed) noexcept {
+bool BodyReader::read_trailer_line(std::string_view input, const BodyLimits& limits,
+                                   size_t& consumed) noexcept {
   const size_t left = limits.trailer_bytes - std::min(trailer_bytes_, limits.trailer_bytes);
   Cursor cursor = bounded(input, left);
   const char* reason = "";
@@ -186,16 +220,26 @@ void BodyReader::refuse(uint16_t status, const char* reason) noexcept {
 
 void BodyReader::set_state(State next) noexcept {
   switch (next) {
-    case State::chunk_head: assert(state_ == State::chunk_end); break;
+    case State::chunk_head:
+      assert(state_ == State::chunk_end);
+      break;
     case State::chunk_data:
-    case State::trailers: assert(state_ == State::chunk_head); break;
-    case State::chunk_end: assert(state_ == State::chunk_data); break;
+    case State::trailers:
+      assert(state_ == State::chunk_head);
+      break;
+    case State::chunk_end:
+      assert(state_ == State::chunk_data);
+      break;
     case State::ended:
       assert(state_ == State::length || state_ == State::trailers || state_ == State::until_close);
       break;
-    case State::refused: assert(state_ != State::ended && state_ != State::refused); break;
+    case State::refused:
+      assert(state_ != State::ended && state_ != State::refused);
+      break;
     case State::length:
-    case State::until_close: assert(false && "start() only"); break;
+    case State::until_close:
+      assert(false && "start() only");
+      break;
   }
   state_ = next;
 }

@@ -9,8 +9,8 @@
 namespace mango::http {
 
 struct BodyLimits {
-  uint32_t chunk_head_bytes = kDefaultChunkHeadBytes;     // size, extensions, CRLF of one chunk
-  uint32_t trailer_bytes = kDefaultTrailerBytes;   // all trailer fields of one message
+  uint32_t chunk_head_bytes = kDefaultChunkHeadBytes;  // size, extensions, CRLF of one chunk
+  uint32_t trailer_bytes = kDefaultTrailerBytes;       // all trailer fields of one message
   uint16_t trailer_fields = kDefaultTrailerFields;
 };
 
@@ -46,16 +46,28 @@ class BodyReader {
 
   // Trailer fields of a chunked message: valid from `data`/`end` of the call that met them on; the reader
   // copies them to storage of its own only while a trailer section is read. Views, forbidden names (framing,
-  // routing, authentication: RFC 9110 section 6.5.1) already dropped. Serialised as received, "name: value\r\n".
+  // routing, authentication: RFC 9110 section 6.5.1) already dropped. Serialised as received, "name:
+  // value\r\n".
   [[nodiscard]] std::string_view trailers() const noexcept;
 
  private:
-  enum class State : uint8_t { length, chunk_head, chunk_data, chunk_end, trailers, until_close, ended, refused };
+  enum class State : uint8_t {
+    length,
+    chunk_head,
+    chunk_data,
+    chunk_end,
+    trailers,
+    until_close,
+    ended,
+    refused
+  };
 
   // One step of one state over `input`; false when it needs more bytes than there are.
-  [[nodiscard]] bool read_chunk_head(std::string_view input, const BodyLimits& limits, size_t& consumed) noexcept;
+  [[nodiscard]] bool read_chunk_head(std::string_view input, const BodyLimits& limits,
+                                     size_t& consumed) noexcept;
   [[nodiscard]] bool read_chunk_end(std::string_view input, size_t& consumed) noexcept;
-  [[nodiscard]] bool read_trailer_line(std::string_view input, const BodyLimits& limits, size_t& consumed) noexcept;
+  [[nodiscard]] bool read_trailer_line(std::string_view input, const BodyLimits& limits,
+                                       size_t& consumed) noexcept;
   [[nodiscard]] std::string_view take_content(std::string_view input) noexcept;
   [[nodiscard]] bool advance(std::string_view input, const BodyLimits& limits, size_t& consumed) noexcept;
   void refuse(uint16_t status, const char* reason) noexcept;

@@ -31,8 +31,8 @@ const char* find_value_end(const char* at, const char* end) noexcept {
   for (; end - at >= 16; at += 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
     const __m128i control = _mm_cmpeq_epi8(_mm_max_epu8(bytes, last_control), last_control);
-    const __m128i stop = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), control),
-                                      _mm_cmpeq_epi8(bytes, del));
+    const __m128i stop =
+        _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), control), _mm_cmpeq_epi8(bytes, del));
     const auto mask = static_cast<uint32_t>(_mm_movemask_epi8(stop));
     if (mask != 0) return at + std::countr_zero(mask);
   }

@@ -31,7 +31,8 @@ enum class Parsed : uint8_t { complete, incomplete, refused };
 
 // Parses a response head. `request_method` decides the framing (HEAD, CONNECT; RFC 9112 section 6.3).
 // A refusal's status is 502.
-[[nodiscard]] Parsed parse_response_head(std::string_view bytes, const HeadLimits& limits, Method request_method,
-                                         ResponseHead& head, Refusal& refusal) noexcept;
+[[nodiscard]] Parsed parse_response_head(std::string_view bytes, const HeadLimits& limits,
+                                         Method request_method, ResponseHead& head,
+                                         Refusal& refusal) noexcept;
 
 }  // namespace mango::http

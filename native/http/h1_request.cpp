@@ -43,11 +43,13 @@ Method method_of(std::string_view name) noexcept {
     case 5:
       if (name == "PATCH") return Method::patch;
       return name == "TRACE" ? Method::trace : Method::other;
-    case 6: return name == "DELETE" ? Method::delete_ : Method::other;
+    case 6:
+      return name == "DELETE" ? Method::delete_ : Method::other;
     case 7:
       if (name == "OPTIONS") return Method::options;
       return name == "CONNECT" ? Method::connect : Method::other;
-    default: return Method::other;
+    default:
+      return Method::other;
   }
 }
 
@@ -174,8 +176,8 @@ Parsed check_fields(RequestParse& parse) noexcept {
   return Parsed::complete;
 }
 
-// "http://host?query" has no path to stand before the query. The authority moves one byte to the left, over the
-// scheme's last slash, to make room for one; views of it move along.
+// "http://host?query" has no path to stand before the query. The authority moves one byte to the left, over
+// the scheme's last slash, to make room for one; views of it move along.
 void insert_root_path(RequestParse& parse) noexcept {
   char* const authority = parse.bytes + (parse.target_authority.data() - parse.bytes);
   const size_t bytes = parse.target_authority.size();
@@ -195,7 +197,8 @@ bool is_asterisk_form(const RequestParse& parse) noexcept {
   return parse.raw_target == "*";
 }
 
-// Splits and normalises the origin-form. The path is moved up against its query, so that `target` is one view.
+// Splits and normalises the origin-form. The path is moved up against its query, so that `target` is one
+// view.
 Parsed set_target(RequestParse& parse) noexcept {
   RequestHead& head = parse.head;
   if (!parse.target_scheme.empty() && parse.raw_target.starts_with('?')) insert_root_path(parse);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Response heads (RFC 9112 sections 4 and 6.3). As strict as for requests: an upstream that frames badly is as
-// good a smuggler as a client. Every refusal is a 502.
+// Response heads (RFC 9112 sections 4 and 6.3). As strict as for requests: an upstream that frames badly is
+// as good a smuggler as a client. Every refusal is a 502.
 #include <algorithm>
 
 #include "http/chars.h"

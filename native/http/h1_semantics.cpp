@@ -7,13 +7,21 @@ namespace mango::http {
 
 void KnownFields::note(const Field& field) noexcept {
   switch (field.id) {
-    case FieldId::host: return host.note(field.value);
-    case FieldId::content_length: return content_length.note(field.value);
-    case FieldId::transfer_encoding: return transfer_encoding.note(field.value);
-    case FieldId::upgrade: return upgrade.note(field.value);
-    case FieldId::expect: return expect.note(field.value);
-    case FieldId::connection: ++connections; return;
-    default: return;
+    case FieldId::host:
+      return host.note(field.value);
+    case FieldId::content_length:
+      return content_length.note(field.value);
+    case FieldId::transfer_encoding:
+      return transfer_encoding.note(field.value);
+    case FieldId::upgrade:
+      return upgrade.note(field.value);
+    case FieldId::expect:
+      return expect.note(field.value);
+    case FieldId::connection:
+      ++connections;
+      return;
+    default:
+      return;
   }
 }
 

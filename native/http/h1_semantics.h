@@ -24,9 +24,9 @@ struct KnownFields {
   void note(const Field& field) noexcept;
 };
 
-// Reads the framing that the fields declare: none, length or chunked. Returns null, or why it is refused: both
-// of the two fields, either of them twice, a length that is not plain digits, a coding that is not chunked, or
-// any coding in HTTP/1.0 (RFC 9112 section 6.1).
+// Reads the framing that the fields declare: none, length or chunked. Returns null, or why it is refused:
+// both of the two fields, either of them twice, a length that is not plain digits, a coding that is not
+// chunked, or any coding in HTTP/1.0 (RFC 9112 section 6.1).
 [[nodiscard]] const char* read_framing(const KnownFields& known, Version version, Framing& framing,
                                        uint64_t& content_length) noexcept;
 
@@ -43,7 +43,8 @@ struct ConnectionOptions {
   return !options.close && (version != Version::http10 || options.keep_alive);
 }
 
-// The protocols offered or chosen, or empty: it takes the option, exactly one Upgrade field, HTTP/1.1 and no h2c.
+// The protocols offered or chosen, or empty: it takes the option, exactly one Upgrade field, HTTP/1.1 and no
+// h2c.
 [[nodiscard]] std::string_view read_upgrade(const KnownFields& known, const ConnectionOptions& options,
                                             Version version) noexcept;
 

@@ -22,8 +22,12 @@ struct Decimal {
 
 }  // namespace
 
-void HeadWriter::number(uint64_t value) noexcept { raw(Decimal(value).text()); }
+void HeadWriter::number(uint64_t value) noexcept {
+  raw(Decimal(value).text());
+}
 
-void HeadWriter::field(std::string_view name, uint64_t value) noexcept { field(name, Decimal(value).text()); }
+void HeadWriter::field(std::string_view name, uint64_t value) noexcept {
+  field(name, Decimal(value).text());
+}
 
 }  // namespace mango::http

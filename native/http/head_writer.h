@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Serialises heads into a caller's fixed memory. Overflow is remembered, not fatal: check ok() once at the end.
+// Serialises heads into a caller's fixed memory. Overflow is remembered, not fatal: check ok() once at the
+// end.
 #pragma once
 
 #include <cstring>

@@ -38,8 +38,10 @@ bool is_connection_field(FieldId id) noexcept {
     case FieldId::te:
     case FieldId::trailer:
     case FieldId::transfer_encoding:
-    case FieldId::upgrade: return true;
-    default: return false;
+    case FieldId::upgrade:
+      return true;
+    default:
+      return false;
   }
 }
 

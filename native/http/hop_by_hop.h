@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of a message's fields may go on to the next hop (RFC 9110 section 7.6.1), and what a route's modifiers
-// make of the rest. The part of forwarding that requests and responses share.
+// Which of a message's fields may go on to the next hop (RFC 9110 section 7.6.1), and what a route's
+// modifiers make of the rest. The part of forwarding that requests and responses share.
 #pragma once
 
 #include "http/forwarding.h"
 
 namespace mango::http {
 
-// The fields a head's Connection fields name, other than the usual "close" and "keep-alive". Views into the head.
+// The fields a head's Connection fields name, other than the usual "close" and "keep-alive". Views into the
+// head.
 class NominatedFields {
  public:
   explicit NominatedFields(const FieldList& fields) noexcept;

@@ -12,8 +12,8 @@ namespace mango::http {
 // alone; RFC 6585 section 5 gives 431 for more than we take.
 inline constexpr uint32_t kDefaultHeadBytes = 16 * 1024;
 
-// Fields of one head, for a session of unknown trust. The field *count* is capped apart from the bytes, because
-// a table of fields costs more memory than the bytes it came from (the 2026 "HTTP/2 bomb").
+// Fields of one head, for a session of unknown trust. The field *count* is capped apart from the bytes,
+// because a table of fields costs more memory than the bytes it came from (the 2026 "HTTP/2 bomb").
 inline constexpr uint16_t kDefaultHeadFields = 100;
 
 // The most fields any configuration may allow in one head: the size of the field table.

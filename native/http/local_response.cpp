@@ -30,9 +30,8 @@ void write_content(HeadWriter& out, const LocalResponse& how, std::string_view p
 }
 
 bool is_clean_location(std::string_view text) noexcept {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return is_class(c, kTargetChar) || c == '#';
-  });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return is_class(c, kTargetChar) || c == '#'; });
 }
 
 void write_fields(HeadWriter& out, const LocalResponse& how) noexcept {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Responses the proxy makes itself: refusals, gateway errors, redirects. Head and content in one go, plain text,
-// nothing in it that the peer sent.
+// Responses the proxy makes itself: refusals, gateway errors, redirects. Head and content in one go, plain
+// text, nothing in it that the peer sent.
 #pragma once
 
 #include "http/head_writer.h"
@@ -9,13 +9,13 @@ namespace mango::http {
 
 struct LocalResponse {
   uint16_t status = 500;
-  bool keep_alive = false;        // else Connection: close
-  bool http10 = false;            // to an HTTP/1.0 client: keep-alive is announced
-  bool head_request = false;      // the head only
-  std::string_view date;          // IMF-fixdate
-  std::string_view request_id;    // X-Request-Id, and in the content
-  std::string_view location;      // for redirects; left out if it is not a clean field value
-  uint32_t retry_after_s = 0;     // Retry-After for 429 and 503; 0 leaves it out
+  bool keep_alive = false;      // else Connection: close
+  bool http10 = false;          // to an HTTP/1.0 client: keep-alive is announced
+  bool head_request = false;    // the head only
+  std::string_view date;        // IMF-fixdate
+  std::string_view request_id;  // X-Request-Id, and in the content
+  std::string_view location;    // for redirects; left out if it is not a clean field value
+  uint32_t retry_after_s = 0;   // Retry-After for 429 and 503; 0 leaves it out
 };
 
 // Writes the whole response; check out.ok().

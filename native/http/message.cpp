@@ -7,42 +7,56 @@ namespace mango::http {
 
 namespace {
 
-struct KnownName {
-  std::string_view name;
-  FieldId id;
-};
-
-// By length: one comparison, rarely two, decides.
-FieldId first_match(std::string_view name, std::initializer_list<KnownName> candidates) noexcept {
-  for (const KnownName& known : candidates) {
-    if (to_lower(name[0]) == known.name[0] && equals_ignore_case(name, known.name)) return known.id;
+// `known` is lower case. Setting bit 5 lowers letters and leaves '-' and digits alone; it would also turn
+// some controls into them, but those are in no token.
+template <size_t N>
+bool is(std::string_view name, const char (&known)[N]) noexcept {
+  for (size_t i = 0; i < N - 1; ++i) {
+    if ((name[i] | 0x20) != known[i]) return false;
   }
-  return FieldId::other;
+  return true;
 }
 
+// By length: the first letter nearly always decides.
 FieldId known_by_length(std::string_view name) noexcept {
   switch (name.size()) {
-    case 2: return first_match(name, {{"te", FieldId::te}});
-    case 3: return first_match(name, {{"via", FieldId::via}});
-    case 4: return first_match(name, {{"host", FieldId::host}, {"date", FieldId::date}});
-    case 5: return first_match(name, {{"proxy", FieldId::proxy}});
-    case 6: return first_match(name, {{"expect", FieldId::expect}, {"server", FieldId::server}});
-    case 7: return first_match(name, {{"trailer", FieldId::trailer}, {"upgrade", FieldId::upgrade}});
-    case 9: return first_match(name, {{"forwarded", FieldId::forwarded}, {"x-real-ip", FieldId::x_real_ip}});
-    case 10: return first_match(name, {{"connection", FieldId::connection}, {"keep-alive", FieldId::keep_alive}});
-    case 12: return first_match(name, {{"x-request-id", FieldId::x_request_id}});
+    case 2:
+      return is(name, "te") ? FieldId::te : FieldId::other;
+    case 3:
+      return is(name, "via") ? FieldId::via : FieldId::other;
+    case 4:
+      if (is(name, "host")) return FieldId::host;
+      return is(name, "date") ? FieldId::date : FieldId::other;
+    case 5:
+      return is(name, "proxy") ? FieldId::proxy : FieldId::other;
+    case 6:
+      if (is(name, "expect")) return FieldId::expect;
+      return is(name, "server") ? FieldId::server : FieldId::other;
+    case 7:
+      if (is(name, "upgrade")) return FieldId::upgrade;
+      return is(name, "trailer") ? FieldId::trailer : FieldId::other;
+    case 9:
+      if (is(name, "forwarded")) return FieldId::forwarded;
+      return is(name, "x-real-ip") ? FieldId::x_real_ip : FieldId::other;
+    case 10:
+      if (is(name, "connection")) return FieldId::connection;
+      return is(name, "keep-alive") ? FieldId::keep_alive : FieldId::other;
+    case 12:
+      return is(name, "x-request-id") ? FieldId::x_request_id : FieldId::other;
     case 14:
-      return first_match(name,
-                         {{"content-length", FieldId::content_length}, {"http2-settings", FieldId::http2_settings}});
-    case 15: return first_match(name, {{"x-forwarded-for", FieldId::x_forwarded_for}});
+      if (is(name, "content-length")) return FieldId::content_length;
+      return is(name, "http2-settings") ? FieldId::http2_settings : FieldId::other;
+    case 15:
+      return is(name, "x-forwarded-for") ? FieldId::x_forwarded_for : FieldId::other;
     case 16:
-      return first_match(name, {{"proxy-connection", FieldId::proxy_connection},
-                                {"x-forwarded-host", FieldId::x_forwarded_host},
-                                {"x-forwarded-port", FieldId::x_forwarded_port}});
+      if (is(name, "x-forwarded-host")) return FieldId::x_forwarded_host;
+      if (is(name, "x-forwarded-port")) return FieldId::x_forwarded_port;
+      return is(name, "proxy-connection") ? FieldId::proxy_connection : FieldId::other;
     case 17:
-      return first_match(name, {{"transfer-encoding", FieldId::transfer_encoding},
-                                {"x-forwarded-proto", FieldId::x_forwarded_proto}});
-    default: return FieldId::other;
+      if (is(name, "transfer-encoding")) return FieldId::transfer_encoding;
+      return is(name, "x-forwarded-proto") ? FieldId::x_forwarded_proto : FieldId::other;
+    default:
+      return FieldId::other;
   }
 }
 
@@ -50,7 +64,7 @@ FieldId known_by_length(std::string_view name) noexcept {
 
 FieldId field_id(std::string_view name) noexcept {
   const FieldId id = known_by_length(name);
-  if (id != FieldId::other || name.empty() || to_lower(name[0]) != 'x') return id;
+  if (id != FieldId::other || name.size() < 12 || to_lower(name[0]) != 'x') return id;
   return starts_with_ignore_case(name, "x-forwarded-") ? FieldId::x_forwarded_other : FieldId::other;
 }
 

@@ -47,7 +47,7 @@ enum class FieldId : uint8_t {
   x_request_id,
 };
 
-// Classifies a field name, case-insensitively, without allocation.
+// Classifies a field name (a token), case-insensitively.
 [[nodiscard]] FieldId field_id(std::string_view name) noexcept;
 
 struct Field {
@@ -93,13 +93,13 @@ struct RequestHead {
   bool asterisk = false;  // OPTIONS *
   FieldList fields;
   Framing framing = Framing::none;
-  uint64_t content_length = 0;  // when framing is length
-  bool keep_alive = true;       // persistence the sender asked for (RFC 9112 section 9.3)
+  uint64_t content_length = 0;   // when framing is length
+  bool keep_alive = true;        // persistence the sender asked for (RFC 9112 section 9.3)
   bool expect_continue = false;  // Expect: 100-continue, from HTTP/1.1 and with content to come
   // The Upgrade field's value if Connection names it and framing is none; never one that lists h2c (RFC 9113
   // section 3.1).
   std::string_view upgrade;
-  uint32_t head_bytes = 0;   // bytes of the head including the empty line
+  uint32_t head_bytes = 0;  // bytes of the head including the empty line
 
   void clear() noexcept;
 };

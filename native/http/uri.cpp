@@ -60,7 +60,9 @@ int read_escape(const char* at, const char* end) noexcept {
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-bool is_control(int octet) noexcept { return octet < 0x20 || octet == 0x7f; }
+bool is_control(int octet) noexcept {
+  return octet < 0x20 || octet == 0x7f;
+}
 
 // What a second decoder would make trouble of.
 bool is_dangerous_octet(int octet) noexcept {
@@ -86,9 +88,12 @@ bool is_plain(const char* at, const char* end) noexcept {
   return true;
 }
 
-bool is_raw_path_char(char c) noexcept { return is_class(c, kTargetChar) && c != '\\' && c != '?'; }
+bool is_raw_path_char(char c) noexcept {
+  return is_class(c, kTargetChar) && c != '\\' && c != '?';
+}
 
-// Decodes escaped unreserved octets and makes the other escapes upper case. Returns the new end, null if refused.
+// Decodes escaped unreserved octets and makes the other escapes upper case. Returns the new end, null if
+// refused.
 char* decode_escapes(char* const begin, char* const end, bool allow_escaped_slashes) noexcept {
   constexpr const char* kHexDigits = "0123456789ABCDEF";
   char* out = begin;
@@ -124,7 +129,9 @@ bool is_doubly_encoded(const char* at, const char* end) noexcept {
   return false;
 }
 
-bool is_dot_segment(std::string_view segment) noexcept { return segment == "." || segment == ".."; }
+bool is_dot_segment(std::string_view segment) noexcept {
+  return segment == "." || segment == "..";
+}
 
 // A dot segment that only some readers see: behind or before an escaped slash, or with a parameter ("..;a").
 bool is_hidden_dot_segment(std::string_view segment) noexcept {

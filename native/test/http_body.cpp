@@ -71,7 +71,8 @@ TEST(BodyReader, ChunkExtensionsAreSkipped) {
 }
 
 TEST(BodyReader, AStreamCutShortIsNoticed) {
-  for (const std::string bytes : {"", "5", "5\r\n", "5\r\nhel", "5\r\nhello", "5\r\nhello\r\n", "0\r\n", "0\r\n\r"}) {
+  for (const std::string bytes :
+       {"", "5", "5\r\n", "5\r\nhel", "5\r\nhello", "5\r\nhello\r\n", "0\r\n", "0\r\n\r"}) {
     BodyReader reader;
     reader.start(Framing::chunked, 0);
     std::string_view rest = bytes;
@@ -85,9 +86,9 @@ TEST(BodyReader, AStreamCutShortIsNoticed) {
 }
 
 TEST(BodyReader, MalformedChunkSizesAreRefused) {
-  for (const std::string head : {"0x5", "5_0", "+5", "-5", "", " 5", "5 ", "5 5", "g", "5,", "5\t", "\"5\"", ";a",
-                                 "8000000000000000", "ffffffffffffffff", "10000000000000000",
-                                 "00000000000000005"}) {
+  for (const std::string head :
+       {"0x5", "5_0", "+5", "-5", "", " 5", "5 ", "5 5", "g", "5,", "5\t", "\"5\"", ";a", "8000000000000000",
+        "ffffffffffffffff", "10000000000000000", "00000000000000005"}) {
     expect_refused(head + "\r\nhello\r\n0\r\n\r\n", "bad-chunk-size");
   }
 }
@@ -115,7 +116,8 @@ TEST(BodyReader, AnEndlessChunkExtensionIsRefused) {
 TEST(BodyReader, TrailersAreKeptWithoutTheForbiddenOnes) {
   const BodyResult result = read_chunked(
       "0\r\nX-Checksum:  abc \r\nContent-Length: 3\r\nHost: evil\r\nTransfer-Encoding: chunked\r\n"
-      "Authorization: x\r\nX_Alias: y\r\nX-Forwarded-For: 1\r\nSet-Cookie: a\r\nServer-Timing: t\r\n\r\nrest");
+      "Authorization: x\r\nX_Alias: y\r\nX-Forwarded-For: 1\r\nSet-Cookie: a\r\nServer-Timing: "
+      "t\r\n\r\nrest");
   EXPECT_TRUE(result.ended) << result.refusal.reason;
   EXPECT_EQ(result.trailers, "X-Checksum: abc\r\nServer-Timing: t\r\n");
   EXPECT_EQ(result.rest, "rest");

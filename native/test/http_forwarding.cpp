@@ -40,7 +40,8 @@ std::string with_ours(std::string_view before, std::string_view after = "") {
   return std::string(before) + std::string(kOurs) + std::string(after);
 }
 
-std::string answered(std::string_view head_bytes, const ResponseForwarding& how, Method method = Method::get) {
+std::string answered(std::string_view head_bytes, const ResponseForwarding& how,
+                     Method method = Method::get) {
   const auto result = parse_response(head_bytes, method);
   EXPECT_EQ(result.parsed, Parsed::complete) << result.refusal.reason;
   std::array<char, 4096> memory;
@@ -57,9 +58,10 @@ TEST(RequestForwarding, AddsOurFieldsBehindTheClients) {
 }
 
 TEST(RequestForwarding, DropsWhatConcernsOneConnectionOnly) {
-  EXPECT_EQ(forwarded("Connection: close, X-Hop\r\nX-Hop: 1\r\nx-hop: 2\r\nKeep-Alive: 5\r\nProxy-Connection: a\r\n"
-                      "Upgrade: websocket\r\nHTTP2-Settings: AA\r\nTrailer: X\r\nProxy: http://evil\r\nB: c\r\n"),
-            with_ours("B: c\r\n"));
+  EXPECT_EQ(
+      forwarded("Connection: close, X-Hop\r\nX-Hop: 1\r\nx-hop: 2\r\nKeep-Alive: 5\r\nProxy-Connection: a\r\n"
+                "Upgrade: websocket\r\nHTTP2-Settings: AA\r\nTrailer: X\r\nProxy: http://evil\r\nB: c\r\n"),
+      with_ours("B: c\r\n"));
 }
 
 TEST(RequestForwarding, ConnectionCannotRemoveOurFields) {
@@ -74,7 +76,8 @@ TEST(RequestForwarding, ConnectionCannotRemoveOurFields) {
 }
 
 TEST(RequestForwarding, DropsAliasesOfOtherNames) {
-  EXPECT_EQ(forwarded("X_Forwarded_Proto: http\r\nRemote.User: root\r\nContent_Length: 3\r\n"), with_ours(""));
+  EXPECT_EQ(forwarded("X_Forwarded_Proto: http\r\nRemote.User: root\r\nContent_Length: 3\r\n"),
+            with_ours(""));
   RequestForwarding how = plain_forwarding();
   how.trusted = true;
   EXPECT_EQ(forwarded("X-Forwarded_For: 10.0.0.1\r\nX-Forwarded-For.: 10.0.0.1\r\n", how), with_ours(""));
@@ -90,13 +93,14 @@ TEST(RequestForwarding, StrangersCannotPoseAsSomebodyElse) {
 TEST(RequestForwarding, TrustedPeersAreExtendedAndKept) {
   RequestForwarding how = plain_forwarding();
   how.trusted = true;
-  EXPECT_EQ(forwarded("X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 10.0.0.2\r\nX-Forwarded-Proto: http\r\n"
-                      "X-Forwarded-Host: h\r\nForwarded: for=10.0.0.1\r\nX-Real-IP: 10.0.0.1\r\n"
-                      "X-Request-Id: theirs\r\n",
-                      how),
-            "X-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\nX-Real-IP: 10.0.0.1\r\nX-Request-Id: theirs\r\n"
-            "X-Forwarded-For: 10.0.0.1, 10.0.0.2, 192.0.2.1\r\n"
-            "Forwarded: for=10.0.0.1, for=192.0.2.1;proto=https;host=example.org\r\nVia: 1.1 mango-edge\r\n");
+  EXPECT_EQ(
+      forwarded("X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 10.0.0.2\r\nX-Forwarded-Proto: http\r\n"
+                "X-Forwarded-Host: h\r\nForwarded: for=10.0.0.1\r\nX-Real-IP: 10.0.0.1\r\n"
+                "X-Request-Id: theirs\r\n",
+                how),
+      "X-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\nX-Real-IP: 10.0.0.1\r\nX-Request-Id: theirs\r\n"
+      "X-Forwarded-For: 10.0.0.1, 10.0.0.2, 192.0.2.1\r\n"
+      "Forwarded: for=10.0.0.1, for=192.0.2.1;proto=https;host=example.org\r\nVia: 1.1 mango-edge\r\n");
   EXPECT_EQ(forwarded("", how), with_ours(""));
 }
 
@@ -142,7 +146,8 @@ TEST(RequestForwarding, TeIsReducedToTrailers) {
 
 TEST(RequestForwarding, UpgradesAreForwardedWhenAsked) {
   RequestForwarding how = plain_forwarding();
-  const std::string lines = "Connection: Upgrade, X-Hop\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\nX-Hop: 1\r\n";
+  const std::string lines =
+      "Connection: Upgrade, X-Hop\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\nX-Hop: 1\r\n";
   EXPECT_EQ(forwarded(lines, how), with_ours("Sec-WebSocket-Key: k\r\n"));
   how.upgrade = true;
   EXPECT_EQ(forwarded(lines, how),
@@ -171,11 +176,13 @@ TEST(RequestForwarding, RemembersThatTheMemoryWasTooSmall) {
 
 TEST(ResponseForwarding, StripsOneConnectionsFieldsAndFramesAnew) {
   const std::string head =
-      "HTTP/1.0 200 Fine\r\nServer: s\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nUpgrade: h2\r\n"
+      "HTTP/1.0 200 Fine\r\nServer: s\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: "
+      "5\r\nUpgrade: h2\r\n"
       "Content-Length: 3\r\nX_Kept.Name: 1\r\n\r\n";
-  EXPECT_EQ(answered(head, {.framing = Framing::length, .content_length = 3, .request_id = "id1", .date = "now"}),
-            "HTTP/1.1 200 Fine\r\nServer: s\r\nX_Kept.Name: 1\r\nDate: now\r\nX-Request-Id: id1\r\n"
-            "Content-Length: 3\r\n\r\n");
+  EXPECT_EQ(
+      answered(head, {.framing = Framing::length, .content_length = 3, .request_id = "id1", .date = "now"}),
+      "HTTP/1.1 200 Fine\r\nServer: s\r\nX_Kept.Name: 1\r\nDate: now\r\nX-Request-Id: id1\r\n"
+      "Content-Length: 3\r\n\r\n");
 }
 
 TEST(ResponseForwarding, AnnouncesPersistence) {
@@ -206,11 +213,13 @@ TEST(ResponseForwarding, InterimResponsesAreNotFramed) {
 TEST(ResponseForwarding, TheLengthOfContentNotSentIsPassedOn) {
   EXPECT_EQ(answered("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", {}, Method::head),
             "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
-  EXPECT_EQ(answered("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", {}), "HTTP/1.1 204 No Content\r\n\r\n");
+  EXPECT_EQ(answered("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", {}),
+            "HTTP/1.1 204 No Content\r\n\r\n");
 }
 
 TEST(ResponseForwarding, ModifiersApplyAndOurIdReplacesTheUpstreams) {
-  const FieldModifier modifier{.set = {{"Server", "edge"}}, .add = {{"X-Add", "1"}}, .remove = {"X-Powered-By"}};
+  const FieldModifier modifier{
+      .set = {{"Server", "edge"}}, .add = {{"X-Add", "1"}}, .remove = {"X-Powered-By"}};
   EXPECT_EQ(answered("HTTP/1.1 200 OK\r\nServer: s\r\nX-Powered-By: p\r\nX-Request-Id: up\r\n\r\n",
                      {.framing = Framing::until_close, .request_id = "id1", .modifier = &modifier}),
             "HTTP/1.1 200 OK\r\nServer: edge\r\nX-Add: 1\r\nX-Request-Id: id1\r\n\r\n");

@@ -24,7 +24,8 @@ std::string written(const LocalResponse& how) {
 
 TEST(LocalResponse, SaysWhatWentWrongAndHowToAskAboutIt) {
   EXPECT_EQ(written({.status = 404, .keep_alive = true, .date = "now", .request_id = "id1"}),
-            "HTTP/1.1 404 Not Found\r\nDate: now\r\nX-Request-Id: id1\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            "HTTP/1.1 404 Not Found\r\nDate: now\r\nX-Request-Id: id1\r\nContent-Type: text/plain; "
+            "charset=utf-8\r\n"
             "Content-Length: 26\r\n\r\n404 Not Found\nrequest id1\n");
 }
 
@@ -45,7 +46,8 @@ TEST(LocalResponse, HasNoContentForHead) {
 TEST(LocalResponse, RedirectsToCleanPlacesOnly) {
   EXPECT_NE(written({.status = 308, .location = "https://a.org/x?y"}).find("Location: https://a.org/x?y\r\n"),
             std::string::npos);
-  EXPECT_EQ(written({.status = 308, .location = "https://a.org/\r\nX: y"}).find("Location"), std::string::npos);
+  EXPECT_EQ(written({.status = 308, .location = "https://a.org/\r\nX: y"}).find("Location"),
+            std::string::npos);
 }
 
 TEST(LocalResponse, NamesTheMethodsBehindA405) {

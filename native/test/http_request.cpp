@@ -60,14 +60,16 @@ TEST(RequestHead, IsReadIntoViewsOfTheBytes) {
 TEST(RequestHead, OneEmptyLineBeforeItIsSkippedAndCounted) {
   const auto result = expect_accepted("\r\n" + request_with(""));
   EXPECT_EQ(result.head->head_bytes, result.bytes->size());
-  expect_refused({{"\r\n\r\n" + request_with(""), 400, "bad-method"}, {"\n" + request_with(""), 400, "bare-lf"}});
+  expect_refused(
+      {{"\r\n\r\n" + request_with(""), 400, "bad-method"}, {"\n" + request_with(""), 400, "bare-lf"}});
 }
 
 TEST(RequestHead, EveryKnownMethodIsRecognisedAndCaseMatters) {
   const std::pair<std::string, Method> methods[] = {
-      {"GET", Method::get},       {"HEAD", Method::head},       {"POST", Method::post},  {"PUT", Method::put},
-      {"DELETE", Method::delete_}, {"OPTIONS", Method::options}, {"TRACE", Method::trace},
-      {"PATCH", Method::patch},   {"PROPFIND", Method::other},  {"get", Method::other},  {"M-SEARCH", Method::other}};
+      {"GET", Method::get},     {"HEAD", Method::head},      {"POST", Method::post},
+      {"PUT", Method::put},     {"DELETE", Method::delete_}, {"OPTIONS", Method::options},
+      {"TRACE", Method::trace}, {"PATCH", Method::patch},    {"PROPFIND", Method::other},
+      {"get", Method::other},   {"M-SEARCH", Method::other}};
   for (const auto& [name, method] : methods) {
     EXPECT_EQ(expect_accepted(request_with("", name + " / HTTP/1.1")).head->method, method) << name;
   }
@@ -131,13 +133,16 @@ TEST(RequestHead, MalformedFieldLinesAreRefused) {
       {request_with("X-A: b\x7f\r\n"), 400, "control-character"},
       {request_with("X-A: 0123456789abcdef0123456789abcde\x1f\r\n"), 400, "control-character"},
   });
-  EXPECT_EQ(expect_accepted(request_with("X-A: caf\xc3\xa9\r\n")).head->fields.find("x-a")->value, "caf\xc3\xa9");
+  EXPECT_EQ(expect_accepted(request_with("X-A: caf\xc3\xa9\r\n")).head->fields.find("x-a")->value,
+            "caf\xc3\xa9");
 }
 
 TEST(RequestHead, TwoWaysToFrameOneRequestAreRefused) {
   expect_refused({
-      {request_with("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"), 400, "length-and-transfer-encoding"},
-      {request_with("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n"), 400, "length-and-transfer-encoding"},
+      {request_with("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"), 400,
+       "length-and-transfer-encoding"},
+      {request_with("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n"), 400,
+       "length-and-transfer-encoding"},
       {request_with("Content-Length: 3\r\nContent-Length: 4\r\n"), 400, "duplicate-content-length"},
       {request_with("Content-Length: 3\r\ncontent-length: 3\r\n"), 400, "duplicate-content-length"},
       {request_with("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400,
@@ -148,9 +153,9 @@ TEST(RequestHead, TwoWaysToFrameOneRequestAreRefused) {
 }
 
 TEST(RequestHead, ContentLengthsThatAreNotPlainNumbersAreRefused) {
-  for (const std::string value : {"+3", "-3", "", " ", "3,3", "3, 4", "0x3", "3 3", "3;", "1e3", "3.0", "\"3\"",
-                                  "9223372036854775808", "18446744073709551616", "99999999999999999999999",
-                                  "00000000000000000003"}) {
+  for (const std::string value :
+       {"+3", "-3", "", " ", "3,3", "3, 4", "0x3", "3 3", "3;", "1e3", "3.0", "\"3\"", "9223372036854775808",
+        "18446744073709551616", "99999999999999999999999", "00000000000000000003"}) {
     expect_refused({{request_with("Content-Length: " + value + "\r\n"), 400, "bad-content-length"}});
   }
   EXPECT_EQ(expect_accepted(request_with("Content-Length: 9223372036854775807\r\n")).head->content_length,
@@ -160,8 +165,10 @@ TEST(RequestHead, ContentLengthsThatAreNotPlainNumbersAreRefused) {
 
 TEST(RequestHead, TransferEncodingsOtherThanChunkedAreRefused) {
   for (const std::string value :
-       {"xchunked", "chunkedx", "chunked, chunked", "gzip, chunked", "chunked, gzip", "gzip", "identity", "", ",chunked",
-        "chunked,", "\"chunked\"", "chunked;q=1", "chun ked", "\x0b" "chunked"}) {
+       {"xchunked", "chunkedx", "chunked, chunked", "gzip, chunked", "chunked, gzip", "gzip", "identity", "",
+        ",chunked", "chunked,", "\"chunked\"", "chunked;q=1", "chun ked",
+        "\x0b"
+        "chunked"}) {
     const auto result = parse_request(request_with("Transfer-Encoding: " + value + "\r\n"));
     EXPECT_EQ(result.parsed, Parsed::refused) << value;
     EXPECT_EQ(result.refusal.status, 400) << value;
@@ -172,7 +179,8 @@ TEST(RequestHead, TransferEncodingsOtherThanChunkedAreRefused) {
       {request_with("Transfer-Encoding: chunked\r\n", "POST / HTTP/1.0"), 400, "transfer-encoding-in-http10"},
   });
   for (const std::string value : {"chunked", "Chunked", "CHUNKED", "\tchunked\t"}) {
-    EXPECT_EQ(expect_accepted(request_with("Transfer-Encoding:" + value + "\r\n")).head->framing, Framing::chunked);
+    EXPECT_EQ(expect_accepted(request_with("Transfer-Encoding:" + value + "\r\n")).head->framing,
+              Framing::chunked);
   }
 }
 
@@ -184,7 +192,8 @@ TEST(RequestHead, HeadsBeyondTheLimitsAreRefusedEvenIfIncomplete) {
     return std::pair(result.refusal.status, std::string(result.refusal.reason));
   };
   EXPECT_EQ(refused("GET /" + std::string(80, 'a')), std::pair(uint16_t{414}, "target-too-long"s));
-  EXPECT_EQ(refused(request_with("X-A: " + std::string(80, 'a'))), std::pair(uint16_t{431}, "head-too-large"s));
+  EXPECT_EQ(refused(request_with("X-A: " + std::string(80, 'a'))),
+            std::pair(uint16_t{431}, "head-too-large"s));
   EXPECT_EQ(refused(request_with(std::string(80, 'n'))), std::pair(uint16_t{431}, "head-too-large"s));
   EXPECT_EQ(refused(request_with("A:b\r\nA:b\r\nA:b\r\n")), std::pair(uint16_t{431}, "too-many-fields"s));
   EXPECT_EQ(parse_request(request_with("A:b\r\nA:b\r\n"), limits).parsed, Parsed::complete);
@@ -204,15 +213,41 @@ TEST(RequestHead, HostMustBeThereOnceAndValid) {
   expect_refused({{"GET / HTTP/1.1\r\n\r\n", 400, "missing-host"},
                   {request_with("Host: example.org\r\n"), 400, "duplicate-host"},
                   {request_with("host: other.org\r\n"), 400, "duplicate-host"}});
-  for (const std::string host :
-       {"", "a b", "a,b", "a/b", "user@a", "a:b", "a:", "a:0", "a:080", "a:65536", "a:99999999999", "a:-1", "a:80:80", ".a", "a..b",
-        ".", "[::1", "::1", "[::1]x", "[]", "[::g]", "[fe80::1%25eth0]", "[v1.a]", "a%2eb", "a?b", "a#b", "a\\b", "[::1]:x"}) {
+  for (const std::string host : {"",
+                                 "a b",
+                                 "a,b",
+                                 "a/b",
+                                 "user@a",
+                                 "a:b",
+                                 "a:",
+                                 "a:0",
+                                 "a:080",
+                                 "a:65536",
+                                 "a:99999999999",
+                                 "a:-1",
+                                 "a:80:80",
+                                 ".a",
+                                 "a..b",
+                                 ".",
+                                 "[::1",
+                                 "::1",
+                                 "[::1]x",
+                                 "[]",
+                                 "[::g]",
+                                 "[fe80::1%25eth0]",
+                                 "[v1.a]",
+                                 "a%2eb",
+                                 "a?b",
+                                 "a#b",
+                                 "a\\b",
+                                 "[::1]:x"}) {
     expect_refused({{"GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n", 400, "bad-host"}});
   }
   const std::pair<std::string, std::string> hosts[] = {
-      {"example.org", "example.org"}, {"EXAMPLE.org:443", "EXAMPLE.org"}, {"127.0.0.1:8443", "127.0.0.1"},
-      {"[::1]", "[::1]"},             {"[2001:DB8::1]:80", "[2001:DB8::1]"}, {"a_b.c-d", "a_b.c-d"},
-      {"example.org.", "example.org"}, {"localhost", "localhost"}};
+      {"example.org", "example.org"},        {"EXAMPLE.org:443", "EXAMPLE.org"},
+      {"127.0.0.1:8443", "127.0.0.1"},       {"[::1]", "[::1]"},
+      {"[2001:DB8::1]:80", "[2001:DB8::1]"}, {"a_b.c-d", "a_b.c-d"},
+      {"example.org.", "example.org"},       {"localhost", "localhost"}};
   for (const auto& [field, host] : hosts) {
     const auto result = expect_accepted("GET / HTTP/1.1\r\nHost: " + field + "\r\n\r\n");
     EXPECT_EQ(result.head->authority, field);
@@ -341,7 +376,8 @@ TEST(RequestHead, PipelinedBytesBehindItAreLeftAlone) {
 }
 
 TEST(HeadEnd, IsFoundHoweverTheBytesArrive) {
-  for (const std::string& head : {request_with("A: b\r\n"), "GET / HTTP/1.1\nHost: a\n\n"s, "a\r\n\n"s, "a\n\r\n"s}) {
+  for (const std::string& head :
+       {request_with("A: b\r\n"), "GET / HTTP/1.1\nHost: a\n\n"s, "a\r\n\n"s, "a\n\r\n"s}) {
     const std::string bytes = head + "GET / HT";
     size_t scanned = 0;
     for (size_t n = 0; n < head.size(); ++n) {

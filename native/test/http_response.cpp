@@ -49,7 +49,8 @@ TEST(ResponseHead, MalformedStatusLinesAreRefused) {
                                   "HTTP/1.1 2x0 X", "HTTP/1.1  200 OK", "HTTP/1.1 -20 X"}) {
     expect_refused(response_with("", start), "bad-status");
   }
-  for (const std::string start : {"HTTP/2.0 200 OK", "HTTP/1.1\t200 OK", "http/1.1 200 OK", "ICY 200 OK", "HTTP/1.1"}) {
+  for (const std::string start :
+       {"HTTP/2.0 200 OK", "HTTP/1.1\t200 OK", "http/1.1 200 OK", "ICY 200 OK", "HTTP/1.1"}) {
     expect_refused(response_with("", start), "bad-version");
   }
   expect_refused("HTTP/1.1 200 O\rK\r\n\r\n", "bare-cr");
@@ -69,7 +70,8 @@ TEST(ResponseHead, MalformedFieldLinesAreRefused) {
 }
 
 TEST(ResponseHead, TwoWaysToFrameOneResponseAreRefused) {
-  expect_refused(response_with("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"), "length-and-transfer-encoding");
+  expect_refused(response_with("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"),
+                 "length-and-transfer-encoding");
   expect_refused(response_with("Content-Length: 3\r\nContent-Length: 4\r\n"), "duplicate-content-length");
   expect_refused(response_with("Content-Length: 3\r\nContent-Length: 3\r\n"), "duplicate-content-length");
   expect_refused(response_with("Content-Length: 3, 3\r\n"), "bad-content-length");
@@ -77,12 +79,14 @@ TEST(ResponseHead, TwoWaysToFrameOneResponseAreRefused) {
   expect_refused(response_with("Transfer-Encoding: gzip, chunked\r\n"), "bad-transfer-encoding");
   expect_refused(response_with("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
                  "duplicate-transfer-encoding");
-  expect_refused(response_with("Transfer-Encoding: chunked\r\n", "HTTP/1.0 200 OK"), "transfer-encoding-in-http10");
+  expect_refused(response_with("Transfer-Encoding: chunked\r\n", "HTTP/1.0 200 OK"),
+                 "transfer-encoding-in-http10");
 }
 
 TEST(ResponseHead, FramingDependsOnStatusAndMethod) {
   const auto framing = [](std::string_view status, std::string_view lines, Method method) {
-    return expect_accepted(response_with(lines, "HTTP/1.1 " + std::string(status) + " X"), method).head->framing;
+    return expect_accepted(response_with(lines, "HTTP/1.1 " + std::string(status) + " X"), method)
+        .head->framing;
   };
   EXPECT_EQ(framing("200", "", Method::get), Framing::until_close);
   EXPECT_EQ(framing("200", "Transfer-Encoding: chunked\r\n", Method::get), Framing::chunked);
@@ -108,7 +112,8 @@ TEST(ResponseHead, PersistenceFollowsVersionConnectionAndFraming) {
 
 TEST(ResponseHead, OnlyA101Upgrades) {
   const std::string lines = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
-  EXPECT_EQ(expect_accepted(response_with(lines, "HTTP/1.1 101 Switching Protocols")).head->upgrade, "websocket");
+  EXPECT_EQ(expect_accepted(response_with(lines, "HTTP/1.1 101 Switching Protocols")).head->upgrade,
+            "websocket");
   EXPECT_EQ(expect_accepted(response_with(lines)).head->upgrade, "");
   EXPECT_EQ(expect_accepted(response_with("Upgrade: websocket\r\n", "HTTP/1.1 101 X")).head->upgrade, "");
 }

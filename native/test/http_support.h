@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parses for tests of the HTTP codec. Every message is also fed split at every byte: whatever the network does
-// to it, the answer must be the same.
+// Parses for tests of the HTTP codec. Every message is also fed split at every byte: whatever the network
+// does to it, the answer must be the same.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -43,6 +43,7 @@ struct BodyResult {
                                    const BodyLimits& limits = {});
 
 // A request line and a Host with further lines between them and the empty line.
-[[nodiscard]] std::string request_with(std::string_view field_lines, std::string_view start = "GET / HTTP/1.1");
+[[nodiscard]] std::string request_with(std::string_view field_lines,
+                                       std::string_view start = "GET / HTTP/1.1");
 
 }  // namespace mango::http::test
