@@ -3,7 +3,14 @@
 // configured for it. A policy's `session` overrides single lines of it.
 import type { ActionKind, SnapshotAction, Trigger } from "../proxy/snapshot.ts";
 
-export const ACTIONS = ["none", "close", "reset", "abort", "respond", "tarpit"] as const satisfies readonly ActionKind[];
+export const ACTIONS = [
+  "none",
+  "close",
+  "reset",
+  "abort",
+  "respond",
+  "tarpit",
+] as const satisfies readonly ActionKind[];
 // Both need HTTP/2 frames, which no listener speaks yet.
 export const ACTIONS_NOT_YET = ["goaway", "refuseStream"] as const satisfies readonly ActionKind[];
 
@@ -19,7 +26,12 @@ interface TriggerRule {
   readonly because: string; // why the others are refused
 }
 
-const rule = (action: Allowed, status: number, allowed: readonly Allowed[], because: string): TriggerRule => ({
+const rule = (
+  action: Allowed,
+  status: number,
+  allowed: readonly Allowed[],
+  because: string,
+): TriggerRule => ({
   fallback: { action, status },
   allowed,
   because,
@@ -48,7 +60,12 @@ const RULES: Readonly<Record<Trigger, TriggerRule>> = {
   clientAbort: rule("close", 0, ENDING, "nobody is there to be answered"),
   rateLimited: rule("respond", 429, ACTIONS, ""),
   denied: rule("abort", 0, ANSWERING, "a denied client must not go on"),
-  overload: rule("respond", 503, ["close", "reset", "abort", "respond"], "under overload nothing is kept or held"),
+  overload: rule(
+    "respond",
+    503,
+    ["close", "reset", "abort", "respond"],
+    "under overload nothing is kept or held",
+  ),
   drain: rule("close", 0, ["none", "close", "reset", "abort"], "between requests there is nothing to answer"),
   deviceReset: rule("abort", 0, ENDING, "the session is dead already"),
 };
@@ -69,7 +86,12 @@ export function actionRefused(trigger: Trigger, action: ActionKind): string | un
 }
 
 /** The full action for what was configured: the trigger's usual status, a bounded default delay. */
-export function resolveAction(trigger: Trigger, action: ActionKind, status?: number, delayMs?: number): SnapshotAction {
+export function resolveAction(
+  trigger: Trigger,
+  action: ActionKind,
+  status?: number,
+  delayMs?: number,
+): SnapshotAction {
   const answers = action === "respond" || action === "tarpit";
   return {
     action,

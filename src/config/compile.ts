@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the configuration to the snapshot of the data plane: names become indices, texts numbers, and everything that
 // was left out is there. Deterministic, and without I/O.
-import type { Snapshot, SnapshotCertificate, SnapshotListener, SnapshotPolicy, SnapshotServer, SnapshotUpstream, Trigger } from "../proxy/snapshot.ts";
+import type {
+  Snapshot,
+  SnapshotCertificate,
+  SnapshotListener,
+  SnapshotPolicy,
+  SnapshotServer,
+  SnapshotUpstream,
+  Trigger,
+} from "../proxy/snapshot.ts";
 import { defaultActions, resolveAction } from "./actions.ts";
 import { formatAddress, parseListenAddress, parseNetwork, parseServerUrl } from "./addresses.ts";
-import { compileRoute } from "./compile-route.ts";
+import { compileRoute } from "./compile_route.ts";
 import type { ListenerConfig, PolicyConfig, UpstreamConfig } from "./schema/root.ts";
 import type { EdgeConfig } from "./types.ts";
 import { bytes, milliseconds } from "./units.ts";
@@ -46,9 +54,13 @@ export function compileSnapshot(config: EdgeConfig, options: CompileOptions): Sn
     accessLog: config.accessLog.enabled,
     certificates: compileCertificates(config),
     policies: policies.map(([name, policy]) => compilePolicy(name, policy)),
-    listeners: Object.entries(config.listeners).map(([name, listener]) => compileListener(config, indices, name, listener)),
+    listeners: Object.entries(config.listeners).map(([name, listener]) =>
+      compileListener(config, indices, name, listener),
+    ),
     routes: config.routes.map((route) => compileRoute(route, indices)),
-    upstreams: Object.entries(config.upstreams).map(([name, upstream]) => compileUpstream(name, upstream, options)),
+    upstreams: Object.entries(config.upstreams).map(([name, upstream]) =>
+      compileUpstream(name, upstream, options),
+    ),
   };
 }
 
@@ -73,8 +85,14 @@ function compilePolicy(name: string, policy: PolicyConfig | undefined): Snapshot
   const actions = defaultActions();
   for (const [key, given] of Object.entries(policy?.session ?? {})) {
     const trigger = key as Trigger;
-    const { action, status, delay } = typeof given === "string" ? { action: given, status: undefined, delay: undefined } : given;
-    actions[trigger] = resolveAction(trigger, action, status, delay === undefined ? undefined : milliseconds(delay));
+    const { action, status, delay } =
+      typeof given === "string" ? { action: given, status: undefined, delay: undefined } : given;
+    actions[trigger] = resolveAction(
+      trigger,
+      action,
+      status,
+      delay === undefined ? undefined : milliseconds(delay),
+    );
   }
   const limit = policy?.rateLimit;
   return {
@@ -82,7 +100,10 @@ function compilePolicy(name: string, policy: PolicyConfig | undefined): Snapshot
     actions,
     maxAgeMs: milliseconds(policy?.maxAge ?? "0s"),
     maxRequests: policy?.maxRequests ?? 0,
-    rateLimit: limit === undefined ? null : { requests: limit.requests, perMs: milliseconds(limit.per), burst: limit.burst ?? limit.requests },
+    rateLimit:
+      limit === undefined
+        ? null
+        : { requests: limit.requests, perMs: milliseconds(limit.per), burst: limit.burst ?? limit.requests },
     ipAllow: networks(policy?.ipAllow ?? []),
     ipDeny: networks(policy?.ipDeny ?? []),
   };
@@ -92,7 +113,12 @@ function networks(texts: readonly string[]): string[] {
   return texts.flatMap((text) => parseNetwork(text) ?? []);
 }
 
-function compileListener(config: EdgeConfig, indices: Indices, name: string, listener: ListenerConfig): SnapshotListener {
+function compileListener(
+  config: EdgeConfig,
+  indices: Indices,
+  name: string,
+  listener: ListenerConfig,
+): SnapshotListener {
   const address = parseListenAddress(listener.address);
   if (address === undefined) throw new Error(`listener ${name} was not checked`);
   const { timeouts, limits } = listener;
@@ -113,11 +139,20 @@ function compileListener(config: EdgeConfig, indices: Indices, name: string, lis
       minRateGraceMs: milliseconds(timeouts.minRate.after),
       writeMs: milliseconds(timeouts.write),
     },
-    limits: { headBytes: bytes(limits.headBytes), headFields: limits.headFields, allowEscapedSlashes: limits.allowEscapedSlashes },
+    limits: {
+      headBytes: bytes(limits.headBytes),
+      headFields: limits.headFields,
+      allowEscapedSlashes: limits.allowEscapedSlashes,
+    },
   };
 }
 
-function compileTls(config: EdgeConfig, indices: Indices, listener: string, tls: NonNullable<ListenerConfig["tls"]>): SnapshotListener["tls"] {
+function compileTls(
+  config: EdgeConfig,
+  indices: Indices,
+  listener: string,
+  tls: NonNullable<ListenerConfig["tls"]>,
+): SnapshotListener["tls"] {
   return {
     certificates: tls.certificates.map((name) => index(indices.certificates, name)),
     minVersion: tls.minVersion,
@@ -133,7 +168,11 @@ function compileUpstream(name: string, upstream: UpstreamConfig, options: Compil
     name,
     servers: upstream.servers.map((server) => compileServer(server, options)),
     loadBalancer: upstream.loadBalancer.type,
-    timeouts: { connectMs: milliseconds(timeouts.connect), responseMs: milliseconds(timeouts.response), idleMs: milliseconds(timeouts.idle) },
+    timeouts: {
+      connectMs: milliseconds(timeouts.connect),
+      responseMs: milliseconds(timeouts.response),
+      idleMs: milliseconds(timeouts.idle),
+    },
     ejection: {
       consecutiveFailures: healthCheck.passive.consecutiveFailures,
       baseMs: milliseconds(healthCheck.passive.baseEjectionTime),
@@ -153,7 +192,8 @@ function compileServer(server: UpstreamConfig["servers"][number], options: Compi
   if (url.kind === "builtin") return { key: url.key, host: url.name, endpoints: resolved, weight, drain };
   const endpoints = url.literal ? [formatAddress(url.host, url.port)] : resolved;
   // The Host field carries a port only where it is not the usual one.
-  const host = url.port === 80 ? formatAddress(url.host, 80).replace(/:80$/, "") : formatAddress(url.host, url.port);
+  const host =
+    url.port === 80 ? formatAddress(url.host, 80).replace(/:80$/, "") : formatAddress(url.host, url.port);
   return { key: url.key, host, endpoints, weight, drain };
 }
 

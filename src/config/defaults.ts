@@ -43,7 +43,8 @@ function fill(value: unknown, schema: JsonSchema): void {
 
 function fillRecord(value: Json, schema: JsonSchema): void {
   for (const [key, property] of Object.entries(schema.properties ?? {})) {
-    if (value[key] === undefined && property.default !== undefined) value[key] = structuredClone(property.default);
+    if (value[key] === undefined && property.default !== undefined)
+      value[key] = structuredClone(property.default);
     if (value[key] !== undefined) fill(value[key], property);
   }
   const [named] = Object.values(schema.patternProperties ?? {});

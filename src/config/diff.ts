@@ -17,7 +17,8 @@ export function diffConfig(before: EdgeConfig, after: EdgeConfig): ConfigChange[
   if (before.admin.token !== after.admin.token) changes.push({ kind: "changed", path: "admin.token" });
   for (const [name, material] of after.materials.certificates) {
     const old = before.materials.certificates.get(name);
-    if (old !== undefined && old.certPem !== material.certPem) changes.push({ kind: "changed", path: `certificates.${name} (contents of its files)` });
+    if (old !== undefined && old.certPem !== material.certPem)
+      changes.push({ kind: "changed", path: `certificates.${name} (contents of its files)` });
   }
   return changes;
 }
@@ -30,7 +31,9 @@ export function diffDocuments(before: ConfigDocument, after: ConfigDocument): Co
 export function formatChange({ kind, path, before, after }: ConfigChange): string {
   if (kind === "added") return `+ ${path}: ${text(after)}`;
   if (kind === "removed") return `- ${path}: ${text(before)}`;
-  return before === undefined && after === undefined ? `~ ${path}` : `~ ${path}: ${text(before)} -> ${text(after)}`;
+  return before === undefined && after === undefined
+    ? `~ ${path}`
+    : `~ ${path}: ${text(before)} -> ${text(after)}`;
 }
 
 function* compare(path: string, before: unknown, after: unknown): Generator<ConfigChange> {
@@ -41,14 +44,17 @@ function* compare(path: string, before: unknown, after: unknown): Generator<Conf
     if (JSON.stringify(before) !== JSON.stringify(after)) yield { kind: "changed", path, before, after };
     return;
   }
-  for (const key of new Set([...old.keys(), ...fresh.keys()])) yield* compare(key, old.get(key), fresh.get(key));
+  for (const key of new Set([...old.keys(), ...fresh.keys()]))
+    yield* compare(key, old.get(key), fresh.get(key));
 }
 
 // The parts of a map or of a list of named things, by their path; undefined for what is compared as a whole.
 function children(path: string, value: unknown): Map<string, unknown> | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   if (!Array.isArray(value)) {
-    return new Map(Object.entries(value).map(([key, child]) => [path === "" ? key : `${path}.${key}`, child]));
+    return new Map(
+      Object.entries(value).map(([key, child]) => [path === "" ? key : `${path}.${key}`, child]),
+    );
   }
   const names = value.map(nameOf);
   if (names.includes(undefined) || new Set(names).size !== names.length) return undefined;

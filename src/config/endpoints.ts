@@ -22,7 +22,8 @@ export function openEndpoints(config: EdgeConfig): OpenEndpoints {
     if (!("url" in parsed)) continue;
     const { url } = parsed;
     if (url.kind === "builtin") builtins.add(url.name);
-    if (url.kind === "tcp" && !url.literal) named.set(url.key, { key: url.key, host: url.host, port: url.port });
+    if (url.kind === "tcp" && !url.literal)
+      named.set(url.key, { key: url.key, host: url.host, port: url.port });
   }
   return { named: [...named.values()], builtins };
 }

@@ -13,7 +13,8 @@ export function normaliseHostname(text: string): string | undefined {
   // domainToASCII also accepts what it can cut down to a host ("a/b"); the label check sees only its result.
   if (/[\s/\\:@?#[\]%*]/.test(bare)) return undefined;
   const ascii = /^[a-z0-9_.-]+$/.test(bare) ? bare : domainToASCII(bare);
-  if (ascii.length === 0 || ascii.length > 253 || !ascii.split(".").every((label) => LABEL.test(label))) return undefined;
+  if (ascii.length === 0 || ascii.length > 253 || !ascii.split(".").every((label) => LABEL.test(label)))
+    return undefined;
   if (/^[0-9.]+$/.test(ascii)) return undefined; // "1.2.3" is a broken address, not a name
   return wildcard ? `*.${ascii}` : ascii;
 }

@@ -7,6 +7,12 @@ export { ConfigError, ConfigErrors, formatErrors } from "./errors.ts";
 export { type EscalationRule, escalationRules } from "./escalation.ts";
 export { type LoadOptions, loadConfig, parseConfig } from "./load.ts";
 export { publicConfig } from "./public.ts";
-export type { ConfigDocument, ListenerConfig, PolicyConfig, RouteConfig, UpstreamConfig } from "./schema/root.ts";
+export type {
+  ConfigDocument,
+  ListenerConfig,
+  PolicyConfig,
+  RouteConfig,
+  UpstreamConfig,
+} from "./schema/root.ts";
 export { ticketSettings } from "./tickets.ts";
 export type { EdgeConfig, LoadedConfig } from "./types.ts";

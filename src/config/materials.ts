@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { loadAuthorities } from "../tls/authorities.ts";
 import { readSmallFile } from "../tls/files.ts";
 import { type CertificatePair, chainTooLong, loadPair } from "../tls/pair.ts";
-import { selfSignedPair } from "../tls/self-signed.ts";
+import { selfSignedPair } from "../tls/self_signed.ts";
 import { readTicketKeyFile } from "../tls/ticket-keys.ts";
 import { type CheckContext, entriesOf } from "./checks/context.ts";
 import { checkHostnames } from "./checks/routes.ts";
@@ -40,7 +40,8 @@ export async function loadMaterials(context: CheckContext, options: MaterialOpti
 }
 
 async function inBatches<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  for (let start = 0; start < items.length; start += PARALLEL) await Promise.all(items.slice(start, start + PARALLEL).map(work));
+  for (let start = 0; start < items.length; start += PARALLEL)
+    await Promise.all(items.slice(start, start + PARALLEL).map(work));
 }
 
 async function loadCertificate(
@@ -66,48 +67,84 @@ async function loadCertificate(
     return undefined;
   }
   warnAbout(context, path, result.pair, certificate, hostnames);
-  const served = hostnames.length > 0 ? hostnames : result.pair.names.flatMap((each) => normaliseHostname(each) ?? []);
+  const served =
+    hostnames.length > 0 ? hostnames : result.pair.names.flatMap((each) => normaliseHostname(each) ?? []);
   return { ...result.pair, hostnames: served, selfSigned: false };
 }
 
-function isComplete(context: CheckContext, path: Path, { certFile, keyFile, selfSigned: own }: CertificateConfig): boolean {
+function isComplete(
+  context: CheckContext,
+  path: Path,
+  { certFile, keyFile, selfSigned: own }: CertificateConfig,
+): boolean {
   const { reporter } = context;
   if (own === true && (certFile !== undefined || keyFile !== undefined)) {
-    reporter.error([...path, "selfSigned"], "expected either selfSigned or certFile with keyFile", { at: "key" });
+    reporter.error([...path, "selfSigned"], "expected either selfSigned or certFile with keyFile", {
+      at: "key",
+    });
     return false;
   }
   if (own === true || (certFile !== undefined && keyFile !== undefined)) return true;
   const missing = certFile === undefined && keyFile !== undefined ? "certFile" : "keyFile";
-  const message = certFile === undefined && keyFile === undefined ? "expected certFile with keyFile, or selfSigned: true" : `missing key "${missing}": a certificate needs both files`;
+  const message =
+    certFile === undefined && keyFile === undefined
+      ? "expected certFile with keyFile, or selfSigned: true"
+      : `missing key "${missing}": a certificate needs both files`;
   reporter.error(path, message, { at: "key" });
   return false;
 }
 
-async function selfSigned(context: CheckContext, path: Path, name: string, hostnames: readonly string[], options: MaterialOptions): Promise<CertificatePair | undefined> {
+async function selfSigned(
+  context: CheckContext,
+  path: Path,
+  name: string,
+  hostnames: readonly string[],
+  options: MaterialOptions,
+): Promise<CertificatePair | undefined> {
   try {
     return await selfSignedPair({ name, hostnames, stateDir: options.stateDir, readOnly: options.readOnly });
   } catch (error) {
-    context.reporter.error([...path, "selfSigned"], `cannot keep the certificate in ${options.stateDir}: ${(error as Error).message}`);
+    context.reporter.error(
+      [...path, "selfSigned"],
+      `cannot keep the certificate in ${options.stateDir}: ${(error as Error).message}`,
+    );
     return undefined;
   }
 }
 
-function warnAbout(context: CheckContext, path: Path, pair: CertificatePair, certificate: CertificateConfig, hostnames: readonly string[]): void {
+function warnAbout(
+  context: CheckContext,
+  path: Path,
+  pair: CertificatePair,
+  certificate: CertificateConfig,
+  hostnames: readonly string[],
+): void {
   const { reporter } = context;
   const at = [...path, "certFile"];
   const now = Date.now();
   if (pair.notAfterMs < now) reporter.warning(at, `this certificate expired on ${day(pair.notAfterMs)}`);
-  else if (pair.notAfterMs < now + SOON_MS) reporter.warning(at, `this certificate expires on ${day(pair.notAfterMs)}`);
-  if (pair.notBeforeMs > now) reporter.warning(at, `this certificate is not valid before ${day(pair.notBeforeMs)}`);
-  if (pair.keyReadableByAll) reporter.warning([...path, "keyFile"], "everybody on this machine can read this key; expected mode 0600");
-  if (chainTooLong(pair.certPem)) reporter.warning(at, "this chain is very long, and every handshake carries it");
+  else if (pair.notAfterMs < now + SOON_MS)
+    reporter.warning(at, `this certificate expires on ${day(pair.notAfterMs)}`);
+  if (pair.notBeforeMs > now)
+    reporter.warning(at, `this certificate is not valid before ${day(pair.notBeforeMs)}`);
+  if (pair.keyReadableByAll)
+    reporter.warning([...path, "keyFile"], "everybody on this machine can read this key; expected mode 0600");
+  if (chainTooLong(pair.certPem))
+    reporter.warning(at, "this chain is very long, and every handshake carries it");
   for (const [index, name] of hostnames.entries()) {
     const covered = pair.names.some((own) => hostnameCovers(own, name));
-    if (!covered) reporter.warning([...path, "hostnames", index], `the certificate in ${certificate.certFile} is not for ${name}`);
+    if (!covered)
+      reporter.warning(
+        [...path, "hostnames", index],
+        `the certificate in ${certificate.certFile} is not for ${name}`,
+      );
   }
 }
 
-async function loadClientAuthorities(context: CheckContext, options: MaterialOptions): Promise<Map<string, string>> {
+async function loadClientAuthorities(
+  context: CheckContext,
+  options: MaterialOptions,
+): Promise<Map<string, string>> {
   const authorities = new Map<string, string>();
   for (const [path, listener, name] of entriesOf(context, "listeners", context.document.listeners)) {
     await checkTicketKeys(context, path, listener.tls?.tickets.keyFile, options);
@@ -119,12 +156,18 @@ async function loadClientAuthorities(context: CheckContext, options: MaterialOpt
     const result = await loadAuthorities(file);
     if ("problem" in result) context.reporter.error(at, result.problem);
     else authorities.set(name, result.pem);
-    if ("expired" in result && result.expired > 0) context.reporter.warning(at, `${result.expired} of these authorities expired`);
+    if ("expired" in result && result.expired > 0)
+      context.reporter.warning(at, `${result.expired} of these authorities expired`);
   }
   return authorities;
 }
 
-async function checkTicketKeys(context: CheckContext, path: Path, keyFile: string | undefined, options: MaterialOptions): Promise<void> {
+async function checkTicketKeys(
+  context: CheckContext,
+  path: Path,
+  keyFile: string | undefined,
+  options: MaterialOptions,
+): Promise<void> {
   if (keyFile === undefined) return;
   const file = resolve(options.baseDir, keyFile);
   options.files.add(file);
@@ -145,7 +188,8 @@ async function loadToken(context: CheckContext, options: MaterialOptions): Promi
     return undefined;
   }
   const token = result.content.toString("utf8").trim();
-  if (token.length < MIN_TOKEN || /\s/.test(token)) context.reporter.error(at, `expected one token of at least ${MIN_TOKEN} characters in ${file}`);
+  if (token.length < MIN_TOKEN || /\s/.test(token))
+    context.reporter.error(at, `expected one token of at least ${MIN_TOKEN} characters in ${file}`);
   return token;
 }
 

@@ -15,7 +15,10 @@ export function publicConfig(config: EdgeConfig): ConfigDocument {
 function mask(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(mask);
   if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).map(([key, child]) => [key, isSecret(key, child, value) ? MASK : mask(child)]);
+  const entries = Object.entries(value).map(([key, child]) => [
+    key,
+    isSecret(key, child, value) ? MASK : mask(child),
+  ]);
   return Object.fromEntries(entries);
 }
 

@@ -22,7 +22,8 @@ export function regexProblem(pattern: string): string | undefined {
   const unsupported = findUnsupported(pattern);
   if (unsupported !== undefined) return unsupported;
   for (const [, low, high] of pattern.matchAll(/\{([0-9]+)(?:,([0-9]*))?\}/g)) {
-    if (Number(low) > MAX_REPEAT || Number(high ?? 0) > MAX_REPEAT) return `repeats more than ${MAX_REPEAT} times (RE2)`;
+    if (Number(low) > MAX_REPEAT || Number(high ?? 0) > MAX_REPEAT)
+      return `repeats more than ${MAX_REPEAT} times (RE2)`;
   }
   return syntaxProblem(pattern);
 }

@@ -68,9 +68,17 @@ export class Reporter {
   }
 }
 
-const COLLECTIONS = new Set<string | number>(["listeners", "certificates", "routes", "upstreams", "policies"]);
+const COLLECTIONS = new Set<string | number>([
+  "listeners",
+  "certificates",
+  "routes",
+  "upstreams",
+  "policies",
+]);
 
 function partOf(path: Path): string {
   const [section, entry] = path;
-  return entry === undefined || !COLLECTIONS.has(section ?? "") ? String(section ?? "") : `${section}/${entry}`;
+  return entry === undefined || !COLLECTIONS.has(section ?? "")
+    ? String(section ?? "")
+    : `${section}/${entry}`;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // A value as messages show it: short, quoted, and never a secret.
-import type { Path } from "./errors.ts";
 import type { YamlSource } from "./source.ts";
 import type { Show } from "./validate.ts";
 

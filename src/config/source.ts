@@ -2,7 +2,20 @@
 // A YAML file as plain values plus the place of each of them. Own conversion instead of the library's toJS():
 // duplicate keys are found in linear time, ${ENV} is put in on the way, and aliases are charged for what they
 // expand to, so that a bomb of nested aliases is refused before it is built.
-import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type Scalar, type YAMLMap } from "yaml";
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  type Scalar,
+  type YAMLMap,
+} from "yaml";
 import type { Path, Position } from "./errors.ts";
 import type { Locator } from "./reporter.ts";
 import { type Environment, substitute } from "./substitute.ts";
@@ -31,11 +44,13 @@ export class YamlSource implements Locator {
       lineCounter: this.#lines,
       prettyErrors: false,
       uniqueKeys: false,
-      logLevel: "silent",
+      logLevel: "error", // "silent" would let a second document pass,
     });
     for (const problem of syntaxProblems(this.#document, text)) this.problems.push({ ...problem, path: [] });
     if (this.problems.length > 0) return;
-    const converter = new Converter(env, this.#targets, this.#substituted, (problem) => this.problems.push(problem));
+    const converter = new Converter(env, this.#targets, this.#substituted, (problem) =>
+      this.problems.push(problem),
+    );
     this.value = converter.convert(this.#document.contents as Node | null, [], 0);
   }
 
@@ -112,7 +127,12 @@ class Converter {
   #aliasDepth = 0;
   #aliasedNodes = 0;
 
-  constructor(env: Environment, targets: Map<Alias, Node>, substituted: Set<Scalar>, report: (problem: Problem) => void) {
+  constructor(
+    env: Environment,
+    targets: Map<Alias, Node>,
+    substituted: Set<Scalar>,
+    report: (problem: Problem) => void,
+  ) {
     this.#env = env;
     this.#targets = targets;
     this.#substituted = substituted;
@@ -131,7 +151,8 @@ class Converter {
 
   #plain(node: Node, path: Path, depth: number): unknown {
     if (isScalar(node)) return this.#scalar(node, path);
-    if (isSeq(node)) return node.items.map((item, index) => this.convert(item as Node, [...path, index], depth + 1));
+    if (isSeq(node))
+      return node.items.map((item, index) => this.convert(item as Node, [...path, index], depth + 1));
     return isMap(node) ? this.#map(node, path, depth) : null;
   }
 
@@ -142,7 +163,8 @@ class Converter {
     }
     if (this.#aliasDepth === 0) return false;
     this.#aliasedNodes++;
-    if (this.#aliasedNodes === MAX_ALIASED_NODES) this.#fail(node, path, `aliases expand to more than ${MAX_ALIASED_NODES} values`);
+    if (this.#aliasedNodes === MAX_ALIASED_NODES)
+      this.#fail(node, path, `aliases expand to more than ${MAX_ALIASED_NODES} values`);
     return this.#aliasedNodes >= MAX_ALIASED_NODES;
   }
 
@@ -150,7 +172,12 @@ class Converter {
     const target = this.#targets.get(alias) ?? this.#anchors.get(alias.source);
     if (target === undefined) {
       const near = nearest(alias.source, this.#anchors.keys());
-      this.#fail(alias, path, `no anchor &${alias.source} before this alias`, near === undefined ? undefined : `*${near}`);
+      this.#fail(
+        alias,
+        path,
+        `no anchor &${alias.source} before this alias`,
+        near === undefined ? undefined : `*${near}`,
+      );
       return null;
     }
     this.#targets.set(alias, target);
@@ -177,7 +204,8 @@ class Converter {
       else define(result, key, value);
     }
     for (const source of merged) {
-      for (const [key, value] of Object.entries(source)) if (!Object.hasOwn(result, key)) define(result, key, value);
+      for (const [key, value] of Object.entries(source))
+        if (!Object.hasOwn(result, key)) define(result, key, value);
     }
     return result;
   }

@@ -19,18 +19,28 @@ export interface SubstitutionFailure {
 const REFERENCE = /\$\$|\$\{([^}]*)(\}?)/g;
 const NAME = /^([A-Za-z_][A-Za-z0-9_]*)(?::-([\s\S]*))?$/;
 
-export function substitute(text: string, env: Environment, fail: (failure: SubstitutionFailure) => void): Substituted {
+export function substitute(
+  text: string,
+  env: Environment,
+  fail: (failure: SubstitutionFailure) => void,
+): Substituted {
   let fromEnvironment = false;
-  const result = text.replace(REFERENCE, (whole, inner: string | undefined, end: string | undefined, offset: number) => {
-    if (inner === undefined) return "$";
-    fromEnvironment = true;
-    const name = NAME.exec(inner);
-    if (name === null || end === "") {
-      fail({ offset, message: "malformed ${...}: expected ${NAME} or ${NAME:-default}; write $${ for a plain ${" });
-      return whole;
-    }
-    return lookUp(name[1] ?? "", name[2], env, offset, fail);
-  });
+  const result = text.replace(
+    REFERENCE,
+    (whole, inner: string | undefined, end: string | undefined, offset: number) => {
+      if (inner === undefined) return "$";
+      fromEnvironment = true;
+      const name = NAME.exec(inner);
+      if (name === null || end === "") {
+        fail({
+          offset,
+          message: "malformed ${...}: expected ${NAME} or ${NAME:-default}; write $${ for a plain ${",
+        });
+        return whole;
+      }
+      return lookUp(name[1] ?? "", name[2], env, offset, fail);
+    },
+  );
   return { text: result, fromEnvironment };
 }
 

@@ -11,8 +11,6 @@ export interface SyntaxProblem {
 const WORDS: Readonly<Partial<Record<YAMLError["code"], string>>> = {
   TAB_AS_INDENT: "tab used for indentation; YAML is indented with spaces",
   MULTIPLE_DOCS: "a second document starts here; a configuration is one document, remove the ---",
-  BAD_INDENT: "wrong indentation: expected this to line up with its neighbours",
-  MISSING_CHAR: "",
   TAG_RESOLVE_FAILED: "tags (!name) have no meaning here",
 };
 

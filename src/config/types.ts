@@ -26,6 +26,7 @@ export interface EdgeConfig extends ConfigDocument {
 
 export interface LoadedConfig {
   readonly config: EdgeConfig;
+  readonly text: string; // what was read
   readonly warnings: readonly ConfigError[];
   readonly files: readonly string[]; // absolute; everything that must be watched, the file itself first
 }

@@ -17,7 +17,11 @@ export function parseSize(text: string): number | undefined {
   return scale(/^([0-9]{1,12})(B|KiB|MiB|GiB)$/.exec(text), BYTES, MAX_SIZE_BYTES);
 }
 
-function scale(match: RegExpExecArray | null, units: Readonly<Record<string, number>>, limit: number): number | undefined {
+function scale(
+  match: RegExpExecArray | null,
+  units: Readonly<Record<string, number>>,
+  limit: number,
+): number | undefined {
   if (match === null) return undefined;
   const value = Number(match[1]) * (units[match[2] ?? ""] ?? Number.NaN);
   return value <= limit ? value : undefined;

@@ -18,7 +18,14 @@ let compiled: ValidateFunction | undefined;
 // Compiled on first use: the CLI should not pay for it to print its version.
 function validator(): ValidateFunction {
   if (compiled !== undefined) return compiled;
-  const ajv = new Ajv({ allErrors: true, verbose: true, strict: true, allowUnionTypes: true, strictTypes: false, strictRequired: false });
+  const ajv = new Ajv({
+    allErrors: true,
+    verbose: true,
+    strict: true,
+    allowUnionTypes: true,
+    strictTypes: false,
+    strictRequired: false,
+  });
   ajv.addVocabulary(["errorMessage", "notYet"]);
   compiled = ajv.compile(inputSchema(Root));
   return compiled;
@@ -44,10 +51,15 @@ function meaningful(errors: readonly ErrorObject[]): ErrorObject[] {
   let kept = [...errors];
   for (const union of errors.filter((error) => error.keyword === "anyOf")) {
     const branch = branchOf(union);
-    const inside = (error: ErrorObject) => error.schemaPath.startsWith(`${union.schemaPath}/`) && error.instancePath.startsWith(union.instancePath);
+    const inside = (error: ErrorObject) =>
+      error.schemaPath.startsWith(`${union.schemaPath}/`) &&
+      error.instancePath.startsWith(union.instancePath);
     kept = kept.filter((error) => {
       if (error === union) return branch === undefined;
-      return !inside(error) || (branch !== undefined && error.schemaPath.startsWith(`${union.schemaPath}/${branch}/`));
+      return (
+        !inside(error) ||
+        (branch !== undefined && error.schemaPath.startsWith(`${union.schemaPath}/${branch}/`))
+      );
     });
   }
   return kept;
@@ -63,7 +75,10 @@ function branchOf(union: ErrorObject): number | undefined {
     return type === kind ? [index] : [];
   });
   if (fitting.length !== 1) return undefined;
-  return kind === "object" || branches.every((branch) => branch.type === undefined || branch.type === "object") ? fitting[0] : undefined;
+  return kind === "object" ||
+    branches.every((branch) => branch.type === undefined || branch.type === "object")
+    ? fitting[0]
+    : undefined;
 }
 
 function report(error: ErrorObject, root: unknown, reporter: Reporter, show: Show): void {
@@ -82,7 +97,11 @@ function reportKey(path: Path, schema: Schema, reporter: Reporter): void {
   const key = String(path.at(-1));
   if (schema.notYet?.includes(key)) return reporter.error(path, `${quoted(key)} ${NOT_YET}`, { at: "key" });
   if (schema.patternProperties !== undefined) {
-    return reporter.error(path, `bad name ${quoted(key)}: expected 1 to 63 letters, digits and . _ -, starting with a letter or digit`, { at: "key" });
+    return reporter.error(
+      path,
+      `bad name ${quoted(key)}: expected 1 to 63 letters, digits and . _ -, starting with a letter or digit`,
+      { at: "key" },
+    );
   }
   const known = Object.keys(schema.properties ?? {});
   const suggestion = nearest(key, known);
@@ -98,7 +117,8 @@ function reportMissing(path: Path, key: string, schema: Schema, reporter: Report
 
 function reportValue(error: ErrorObject, path: Path, schema: Schema, reporter: Reporter, show: Show): void {
   const value: unknown = error.data;
-  if (typeof value === "string" && schema.notYet?.includes(value)) return reporter.error(path, `${value} ${NOT_YET}; ${schema.errorMessage ?? ""}`);
+  if (typeof value === "string" && schema.notYet?.includes(value))
+    return reporter.error(path, `${value} ${NOT_YET}; ${schema.errorMessage ?? ""}`);
   const expected = schema.errorMessage ?? expectation(error);
   reporter.error(path, `${expected}, got ${show(path, value)}`, { suggestion: correction(error, schema) });
 }
@@ -106,7 +126,11 @@ function reportValue(error: ErrorObject, path: Path, schema: Schema, reporter: R
 function expectation(error: ErrorObject): string {
   if (error.keyword !== "type") return `value ${error.message ?? "is wrong"}`;
   const type = String(error.params["type"]);
-  return type === "object" ? "expected a map of keys" : type === "array" ? "expected a list" : `expected a ${type}`;
+  return type === "object"
+    ? "expected a map of keys"
+    : type === "array"
+      ? "expected a list"
+      : `expected a ${type}`;
 }
 
 function correction(error: ErrorObject, schema: Schema): string | undefined {
@@ -115,18 +139,26 @@ function correction(error: ErrorObject, schema: Schema): string | undefined {
   if (typeof value !== "string") return undefined;
   const fromUnion = schema.anyOf?.flatMap((branch) => branch.enum ?? []) ?? [];
   const words = schema.enum ?? fromUnion;
-  if (error.params["type"] === "boolean") return /^(yes|on)$/i.test(value) ? "true" : /^(no|off)$/i.test(value) ? "false" : nearest(value, ["true", "false"]);
+  if (error.params["type"] === "boolean")
+    return /^(yes|on)$/i.test(value)
+      ? "true"
+      : /^(no|off)$/i.test(value)
+        ? "false"
+        : nearest(value, ["true", "false"]);
   return nearest(value, words.map(String));
 }
 
 function pathOf(pointer: string, root: unknown): Path {
   let here = root;
-  return pointer.split("/").slice(1).map((raw) => {
-    const step = raw.replaceAll("~1", "/").replaceAll("~0", "~");
-    const isIndex = Array.isArray(here);
-    here = (here as Record<string, unknown> | null)?.[step];
-    return isIndex ? Number(step) : step;
-  });
+  return pointer
+    .split("/")
+    .slice(1)
+    .map((raw) => {
+      const step = raw.replaceAll("~1", "/").replaceAll("~0", "~");
+      const isIndex = Array.isArray(here);
+      here = (here as Record<string, unknown> | null)?.[step];
+      return isIndex ? Number(step) : step;
+    });
 }
 
 function quoted(text: string): string {

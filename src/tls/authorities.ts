@@ -3,7 +3,9 @@
 import { readSmallFile } from "./files.ts";
 import { parseCertificates } from "./pair.ts";
 
-export type AuthoritiesResult = { readonly pem: string; readonly expired: number } | { readonly problem: string };
+export type AuthoritiesResult =
+  | { readonly pem: string; readonly expired: number }
+  | { readonly problem: string };
 
 const MAX_BUNDLE_BYTES = 8 * 1024 * 1024;
 
@@ -13,7 +15,8 @@ export async function loadAuthorities(path: string): Promise<AuthoritiesResult> 
   const certificates = parseCertificates(file.content.toString("latin1"));
   if (typeof certificates === "string") return { problem: `${path}: ${certificates}` };
   const stranger = certificates.find((each) => !each.ca);
-  if (stranger !== undefined) return { problem: `${path}: ${oneLine(stranger.subject)} is not a certificate authority` };
+  if (stranger !== undefined)
+    return { problem: `${path}: ${oneLine(stranger.subject)} is not a certificate authority` };
   return {
     pem: certificates.map((each) => each.toString()).join(""),
     expired: certificates.filter((each) => Date.parse(each.validTo) < Date.now()).length,

@@ -14,7 +14,9 @@ export interface CertificatePair {
   readonly keyReadableByAll: boolean;
 }
 
-export type PairResult = { readonly pair: CertificatePair } | { readonly problem: string; readonly at: "cert" | "key" };
+export type PairResult =
+  | { readonly pair: CertificatePair }
+  | { readonly problem: string; readonly at: "cert" | "key" };
 
 const MAX_CHAIN = 16;
 
@@ -23,7 +25,11 @@ export async function loadPair(certPath: string, keyPath: string): Promise<PairR
   if ("problem" in cert) return { problem: cert.problem, at: "cert" };
   if ("problem" in key) return { problem: key.problem, at: "key" };
   const keyReadableByAll = (key.mode & 0o004) !== 0;
-  return checkPair(cert.content.toString("latin1"), key.content.toString("latin1"), { certPath, keyPath, keyReadableByAll });
+  return checkPair(cert.content.toString("latin1"), key.content.toString("latin1"), {
+    certPath,
+    keyPath,
+    keyReadableByAll,
+  });
 }
 
 interface Origin {
@@ -39,7 +45,8 @@ export function checkPair(certText: string, keyText: string, origin: Origin): Pa
   if (typeof key === "string") return { problem: `${origin.keyPath}: ${key}`, at: "key" };
   const [leaf] = chain;
   if (leaf === undefined) return { problem: `${origin.certPath}: no certificate in this file`, at: "cert" };
-  if (!leaf.checkPrivateKey(key)) return { problem: `${origin.keyPath} is not the key of ${origin.certPath}`, at: "key" };
+  if (!leaf.checkPrivateKey(key))
+    return { problem: `${origin.keyPath} is not the key of ${origin.certPath}`, at: "key" };
   return {
     pair: {
       certPem: chain.map((each) => each.toString()).join(""),
@@ -55,7 +62,9 @@ export function checkPair(certText: string, keyText: string, origin: Origin): Pa
 
 /** All certificates of a PEM text in their order, or why there are none. */
 export function parseCertificates(text: string): X509Certificate[] | string {
-  const blocks = text.match(/-----BEGIN (?:TRUSTED )?CERTIFICATE-----[\s\S]*?-----END (?:TRUSTED )?CERTIFICATE-----/g) ?? [];
+  const blocks =
+    text.match(/-----BEGIN (?:TRUSTED )?CERTIFICATE-----[\s\S]*?-----END (?:TRUSTED )?CERTIFICATE-----/g) ??
+    [];
   if (blocks.length === 0) return "no certificate in this file (expected PEM)";
   try {
     return blocks.map((block) => new X509Certificate(block));
@@ -70,7 +79,8 @@ export function chainTooLong(certPem: string): boolean {
 }
 
 function parseKey(text: string): KeyObject | string {
-  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED/.test(text)) return "the key is encrypted; expected an unencrypted PEM key";
+  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED/.test(text))
+    return "the key is encrypted; expected an unencrypted PEM key";
   if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) return "no private key in this file (expected PEM)";
   try {
     return createPrivateKey(text);

@@ -18,21 +18,29 @@ export async function readTicketKeyFile(path: string): Promise<TicketKeyFile> {
   const file = await readSmallFile(path, 64 * 1024);
   if ("problem" in file) return file;
   const keys = rawKeys(file.content) ?? base64Keys(file.content.toString("latin1"));
-  if (keys === undefined) return { problem: `${path}: expected keys of ${TICKET_KEY_BYTES} bytes (raw, or one base64 line each)` };
+  if (keys === undefined)
+    return { problem: `${path}: expected keys of ${TICKET_KEY_BYTES} bytes (raw, or one base64 line each)` };
   if (keys.length > MAX_KEYS) return { problem: `${path}: expected at most ${MAX_KEYS} keys` };
   return { keys };
 }
 
-// Base64 text of four keys has 432 characters: no multiple of 80 up to the bound is pure base64 by accident.
+// A base64 line has 109 characters: no file of up to eight of them is a multiple of 80 long.
 function rawKeys(content: Buffer): string[] | undefined {
   if (content.length === 0 || content.length % TICKET_KEY_BYTES !== 0) return undefined;
   const count = content.length / TICKET_KEY_BYTES;
-  return Array.from({ length: count }, (_, index) => content.subarray(index * TICKET_KEY_BYTES, (index + 1) * TICKET_KEY_BYTES).toString("base64"));
+  return Array.from({ length: count }, (_, index) =>
+    content.subarray(index * TICKET_KEY_BYTES, (index + 1) * TICKET_KEY_BYTES).toString("base64"),
+  );
 }
 
 function base64Keys(text: string): string[] | undefined {
-  const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
-  const sound = lines.every((line) => /^[A-Za-z0-9+/]+={0,2}$/.test(line) && Buffer.from(line, "base64").length === TICKET_KEY_BYTES);
+  const lines = text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  const sound = lines.every(
+    (line) => /^[A-Za-z0-9+/]+={0,2}$/.test(line) && Buffer.from(line, "base64").length === TICKET_KEY_BYTES,
+  );
   return lines.length > 0 && sound ? lines : undefined;
 }
 

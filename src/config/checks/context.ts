@@ -22,36 +22,61 @@ const NOUNS: Readonly<Record<Section, string>> = {
   policies: "policy",
 };
 
-export function createContext(document: ConfigDocument, reporter: Reporter, broken: ReadonlySet<string>): CheckContext {
+export function createContext(
+  document: ConfigDocument,
+  reporter: Reporter,
+  broken: ReadonlySet<string>,
+): CheckContext {
   const names = (section: Section) => new Set(Object.keys(document[section] ?? {}));
   return {
     document,
     reporter,
     broken,
-    names: { listeners: names("listeners"), certificates: names("certificates"), upstreams: names("upstreams"), policies: names("policies") },
+    names: {
+      listeners: names("listeners"),
+      certificates: names("certificates"),
+      upstreams: names("upstreams"),
+      policies: names("policies"),
+    },
   };
 }
 
 /** The sound entries of a named map, or of `routes`, with their paths. */
-export function* entriesOf<T>(context: CheckContext, section: string, collection: Readonly<Record<string, T>> | readonly T[]): Generator<[Path, T, string]> {
+export function* entriesOf<T>(
+  context: CheckContext,
+  section: string,
+  collection: Readonly<Record<string, T>> | readonly T[],
+): Generator<[Path, T, string]> {
   if (context.broken.has(section)) return;
   const isList = Array.isArray(collection);
   for (const [key, value] of Object.entries(collection)) {
-    if (!context.broken.has(`${section}/${key}`)) yield [[section, isList ? Number(key) : key], value as T, key];
+    if (!context.broken.has(`${section}/${key}`))
+      yield [[section, isList ? Number(key) : key], value as T, key];
   }
 }
 
-export function checkReference(context: CheckContext, path: Path, name: string | undefined, section: Section): void {
-  if (name === undefined || context.names[section].has(name)) return;
+export function checkReference(
+  context: CheckContext,
+  path: Path,
+  name: string | undefined,
+  section: Section,
+): void {
+  if (name === undefined || context.broken.has(section) || context.names[section].has(name)) return;
   const suggestion = nearest(name, context.names[section]);
   context.reporter.error(path, `there is no ${NOUNS[section]} ${JSON.stringify(name)}`, { suggestion });
 }
 
 /** Reports every value of a list that was there before, by its normal form. */
-export function checkUnique(context: CheckContext, path: Path, values: readonly string[], what: string): void {
+export function checkUnique(
+  context: CheckContext,
+  path: Path,
+  values: readonly string[],
+  what: string,
+): void {
   const seen = new Set<string>();
   for (const [index, value] of values.entries()) {
-    if (seen.has(value)) context.reporter.error([...path, index], `${what} ${JSON.stringify(value)} is given twice`);
+    if (seen.has(value))
+      context.reporter.error([...path, index], `${what} ${JSON.stringify(value)} is given twice`);
     seen.add(value);
   }
 }

@@ -24,12 +24,17 @@ export function checkFilters(context: CheckContext, routePath: Path, route: Rout
     const path = [...routePath, "filters", index];
     const kind = kindOf(context, path, filter);
     if (kind === undefined) continue;
-    if (seen.has(kind)) context.reporter.error([...path, kind], `a route has at most one ${kind}`, { at: "key" });
+    if (seen.has(kind))
+      context.reporter.error([...path, kind], `a route has at most one ${kind}`, { at: "key" });
     seen.add(kind);
     checkFilter(context, path, filter, route);
   }
   if (seen.has("requestRedirect") && seen.has("urlRewrite")) {
-    context.reporter.error([...routePath, "filters"], "a route either redirects or rewrites; expected one of requestRedirect and urlRewrite", { at: "key" });
+    context.reporter.error(
+      [...routePath, "filters"],
+      "a route either redirects or rewrites; expected one of requestRedirect and urlRewrite",
+      { at: "key" },
+    );
   }
 }
 
@@ -47,8 +52,10 @@ function kindOf(context: CheckContext, path: Path, filter: FilterConfig): Kind |
 }
 
 function checkFilter(context: CheckContext, path: Path, filter: FilterConfig, route: RouteConfig): void {
-  if (filter.requestHeaderModifier) checkModifier(context, [...path, "requestHeaderModifier"], filter.requestHeaderModifier);
-  if (filter.responseHeaderModifier) checkModifier(context, [...path, "responseHeaderModifier"], filter.responseHeaderModifier);
+  if (filter.requestHeaderModifier)
+    checkModifier(context, [...path, "requestHeaderModifier"], filter.requestHeaderModifier);
+  if (filter.responseHeaderModifier)
+    checkModifier(context, [...path, "responseHeaderModifier"], filter.responseHeaderModifier);
   for (const kind of ["requestRedirect", "urlRewrite"] as const) {
     const change = filter[kind];
     if (change === undefined) continue;
@@ -68,7 +75,8 @@ function checkModifier(context: CheckContext, path: Path, modifier: Modifier): v
       checkField(context, [...path, kind, index, "value"], fieldValueProblem(field.value));
     }
   }
-  for (const [index, name] of modifier.remove.entries()) checkField(context, [...path, "remove", index], fieldNameProblem(name));
+  for (const [index, name] of modifier.remove.entries())
+    checkField(context, [...path, "remove", index], fieldNameProblem(name));
   if (modifier.set.length + modifier.add.length + modifier.remove.length === 0) {
     context.reporter.error(path, "expected at least one of set, add and remove", { at: "key" });
   }
@@ -81,14 +89,27 @@ function checkField(context: CheckContext, path: Path, problem: string | undefin
 function checkTarget(context: CheckContext, path: Path, hostname: string | undefined): void {
   if (hostname === undefined) return;
   const name = normaliseHostname(hostname);
-  if (name === undefined || name.startsWith("*")) context.reporter.error(path, "expected one exact host name, without scheme, port or path");
+  if (name === undefined || name.startsWith("*"))
+    context.reporter.error(path, "expected one exact host name, without scheme, port or path");
 }
 
-function checkPathModifier(context: CheckContext, path: Path, modifier: PathModifier, route: RouteConfig): void {
-  const [own, other] = modifier.type === "ReplaceFullPath" ? (["replaceFullPath", "replacePrefixMatch"] as const) : (["replacePrefixMatch", "replaceFullPath"] as const);
+function checkPathModifier(
+  context: CheckContext,
+  path: Path,
+  modifier: PathModifier,
+  route: RouteConfig,
+): void {
+  const [own, other] =
+    modifier.type === "ReplaceFullPath"
+      ? (["replaceFullPath", "replacePrefixMatch"] as const)
+      : (["replacePrefixMatch", "replaceFullPath"] as const);
   const value = modifier[own];
-  if (value === undefined) return context.reporter.error(path, `missing key ${JSON.stringify(own)}: ${modifier.type} needs it`, { at: "key" });
-  if (modifier[other] !== undefined) context.reporter.error([...path, other], `does not go with ${modifier.type}`, { at: "key" });
+  if (value === undefined)
+    return context.reporter.error(path, `missing key ${JSON.stringify(own)}: ${modifier.type} needs it`, {
+      at: "key",
+    });
+  if (modifier[other] !== undefined)
+    context.reporter.error([...path, other], `does not go with ${modifier.type}`, { at: "key" });
   const problem = value === "" && own === "replacePrefixMatch" ? undefined : pathProblem(value);
   if (problem !== undefined) context.reporter.error([...path, own], problem);
   if (own === "replacePrefixMatch" && route.matches.some((match) => match.path.type !== "PathPrefix")) {

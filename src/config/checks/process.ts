@@ -17,15 +17,22 @@ export function checkProcess(context: CheckContext): void {
 function checkOffload({ document, reporter }: CheckContext): void {
   const { engine, library, ipc } = document.offload;
   if (engine === "vendor" && library === undefined) {
-    reporter.error(["offload"], 'missing key "library": engine vendor needs the path of its libmango.so', { at: "key" });
+    reporter.error(["offload"], 'missing key "library": engine vendor needs the path of its libmango.so', {
+      at: "key",
+    });
   }
   if (engine === "device" && ipc === undefined) {
     reporter.error(["offload"], 'missing key "ipc": engine device needs ipc.address', { at: "key" });
   }
   if (engine !== "device" && ipc !== undefined) {
-    reporter.error(["offload", "ipc"], `ipc has no effect with engine ${engine}; expected engine: device`, { at: "key" });
+    reporter.error(["offload", "ipc"], `ipc has no effect with engine ${engine}; expected engine: device`, {
+      at: "key",
+    });
   }
-  if (ipc !== undefined && !/^iceoryx:[A-Za-z0-9_.-]{1,64}$|^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}$/.test(ipc.address)) {
+  if (
+    ipc !== undefined &&
+    !/^iceoryx:[A-Za-z0-9_.-]{1,64}$|^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}$/.test(ipc.address)
+  ) {
     reporter.error(["offload", "ipc", "address"], "expected host:port or iceoryx:NAME");
   }
 }
@@ -33,11 +40,16 @@ function checkOffload({ document, reporter }: CheckContext): void {
 function checkAdmin({ document, reporter }: CheckContext): void {
   const { enabled, address, token, tokenFile } = document.admin;
   const parsed = parseListenAddress(address);
-  if (parsed === undefined) return reporter.error(["admin", "address"], "expected IP:port such as 127.0.0.1:9901");
+  if (parsed === undefined)
+    return reporter.error(["admin", "address"], "expected IP:port such as 127.0.0.1:9901");
   if (token !== undefined && tokenFile !== undefined) {
     reporter.error(["admin", "tokenFile"], "expected either token or tokenFile", { at: "key" });
   }
   if (enabled && !isLoopback(parsed.host) && token === undefined && tokenFile === undefined) {
-    reporter.error(["admin", "address"], "an admin address that others can reach needs admin.token or admin.tokenFile", { suggestion: `127.0.0.1:${parsed.port}` });
+    reporter.error(
+      ["admin", "address"],
+      "an admin address that others can reach needs admin.token or admin.tokenFile",
+      { suggestion: `127.0.0.1:${parsed.port}` },
+    );
   }
 }

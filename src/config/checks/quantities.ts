@@ -10,17 +10,23 @@ import { parseDuration, parseSize } from "../units.ts";
 export function checkQuantities(value: unknown, schema: JsonSchema, path: Path, reporter: Reporter): void {
   if (typeof value === "string") return checkScalar(value, schema, path, reporter);
   if (typeof value !== "object" || value === null) return;
-  for (const branch of (schema["anyOf"] as JsonSchema[] | undefined) ?? []) checkQuantities(value, branch, path, reporter);
+  for (const branch of (schema["anyOf"] as JsonSchema[] | undefined) ?? [])
+    checkQuantities(value, branch, path, reporter);
   const [named] = Object.values(schema.patternProperties ?? {});
   for (const [key, child] of Object.entries(value)) {
     const inner = Array.isArray(value) ? schema.items : (schema.properties?.[key] ?? named);
-    if (inner !== undefined) checkQuantities(child, inner, [...path, Array.isArray(value) ? Number(key) : key], reporter);
+    if (inner !== undefined)
+      checkQuantities(child, inner, [...path, Array.isArray(value) ? Number(key) : key], reporter);
   }
 }
 
 function checkScalar(value: string, schema: JsonSchema, path: Path, reporter: Reporter): void {
   const pattern = schema["pattern"];
-  if (pattern === DURATION_PATTERN && new RegExp(DURATION_PATTERN).test(value) && parseDuration(value) === undefined) {
+  if (
+    pattern === DURATION_PATTERN &&
+    new RegExp(DURATION_PATTERN).test(value) &&
+    parseDuration(value) === undefined
+  ) {
     reporter.error(path, "expected a duration of at most a year");
   }
   if (pattern === SIZE_PATTERN && new RegExp(SIZE_PATTERN).test(value) && parseSize(value) === undefined) {

@@ -9,16 +9,23 @@ export function checkUpstreams(context: CheckContext): void {
     const keys = upstream.servers.map((server, index) => {
       const parsed = parseServerUrl(server.url);
       if ("url" in parsed) return parsed.url.key;
-      context.reporter.error([...path, "servers", index, "url"], parsed.problem, { suggestion: parsed.suggestion });
+      context.reporter.error([...path, "servers", index, "url"], parsed.problem, {
+        suggestion: parsed.suggestion,
+      });
       return `${index}`;
     });
     checkUnique(context, [...path, "servers"], keys, "server");
     if (upstream.servers.every((server) => server.weight === 0)) {
-      context.reporter.error([...path, "servers"], "all weights are 0: expected at least one above 0", { at: "key" });
+      context.reporter.error([...path, "servers"], "all weights are 0: expected at least one above 0", {
+        at: "key",
+      });
     }
     const { baseEjectionTime, maxEjectionTime } = upstream.healthCheck.passive;
     if (milliseconds(baseEjectionTime) > milliseconds(maxEjectionTime)) {
-      context.reporter.error([...path, "healthCheck", "passive", "baseEjectionTime"], "expected at most maxEjectionTime");
+      context.reporter.error(
+        [...path, "healthCheck", "passive", "baseEjectionTime"],
+        "expected at most maxEjectionTime",
+      );
     }
     if (milliseconds(upstream.timeouts.connect) === 0) {
       context.reporter.error([...path, "timeouts", "connect"], "expected more than 0s");

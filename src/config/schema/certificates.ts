@@ -10,12 +10,19 @@ export const Certificate = Section(
         minItems: 1,
         maxItems: 10_000,
         errorMessage: "expected a list of host names",
-        description: "Names this certificate is served for (SNI); without them, those in the certificate itself.",
+        description:
+          "Names this certificate is served for (SNI); without them, those in the certificate itself.",
       }),
     ),
-    certFile: Type.Optional(Text({ description: "PEM file: the certificate, then its chain. Watched and swapped without a restart." })),
+    certFile: Type.Optional(
+      Text({
+        description: "PEM file: the certificate, then its chain. Watched and swapped without a restart.",
+      }),
+    ),
     keyFile: Type.Optional(Text({ description: "PEM file of the unencrypted private key." })),
-    selfSigned: Type.Optional(Flag({ description: "Make a certificate and keep it in the state folder: for trying things out." })),
+    selfSigned: Type.Optional(
+      Flag({ description: "Make a certificate and keep it in the state folder: for trying things out." }),
+    ),
   },
   { notYet: ["acme"], description: "certFile with keyFile, or selfSigned: true." },
 );

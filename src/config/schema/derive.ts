@@ -45,13 +45,28 @@ export function inputSchema(schema: TSchema): JsonSchema {
   return transform(schema, dropDefaulted) as JsonSchema;
 }
 
-/** The schema for editors: the input schema without private annotations. */
+/** The schema for editors: without private annotations, and with ${NAME} allowed where a scalar is narrower than text. */
 export function publishedSchema(schema: TSchema): JsonSchema {
   const published = transform(schema, (each) => {
     dropDefaulted(each);
     delete each["notYet"];
+    if (isNarrow(each)) allowReference(each);
   }) as JsonSchema;
   return { $schema: "http://json-schema.org/draft-07/schema#", title: "mango-edge configuration", ...published };
+}
+
+function isNarrow(schema: Record<string, unknown>): boolean {
+  const { type } = schema;
+  return type === "integer" || type === "boolean" || "enum" in schema || "pattern" in schema;
+}
+
+const OUTER = new Set(["description", "default", "errorMessage"]);
+const REFERENCE = { type: "string", pattern: "\\$\\{" } as const;
+
+function allowReference(schema: Record<string, unknown>): void {
+  const inner = Object.entries(schema).filter(([keyword]) => !OUTER.has(keyword));
+  for (const [keyword] of inner) delete schema[keyword];
+  schema["anyOf"] = [Object.fromEntries(inner), REFERENCE];
 }
 
 /** The same properties with nothing required and nothing filled in: what `defaults` accepts. */
@@ -60,6 +75,8 @@ export function inheritable<T extends TProperties>(properties: T, description: s
     delete each["default"];
     delete each["required"];
   }) as TProperties;
-  const optional = Object.fromEntries(Object.entries(bare).map(([name, schema]) => [name, Type.Optional(schema as TSchema)]));
+  const optional = Object.fromEntries(
+    Object.entries(bare).map(([name, schema]) => [name, Type.Optional(schema as TSchema)]),
+  );
   return Section(optional, { description }) as unknown as TSchema;
 }

@@ -14,9 +14,12 @@ const Offload = Section(
     engine: Type.Enum(["kernel", "device", "vendor"], {
       default: "kernel",
       errorMessage: "expected kernel, device or vendor",
-      description: "kernel: Linux TCP in this process; device: mango-toed; vendor: a DPU through its libmango.so.",
+      description:
+        "kernel: Linux TCP in this process; device: mango-toed; vendor: a DPU through its libmango.so.",
     }),
-    library: Type.Optional(Text({ description: "Path of a libmango.so to load instead of the built-in one." })),
+    library: Type.Optional(
+      Text({ description: "Path of a libmango.so to load instead of the built-in one." }),
+    ),
     ipc: Type.Optional(
       Section({
         address: Text({ description: "host:port (gRPC) or iceoryx:NAME of the device's process." }),
@@ -30,8 +33,18 @@ const Offload = Section(
 const Admin = Section(
   {
     enabled: Flag({ default: true }),
-    address: Text({ default: "127.0.0.1:9901", description: "IP:port; any but a loopback address requires a token." }),
-    token: Type.Optional(Type.String({ minLength: 16, maxLength: 4096, errorMessage: "expected a token of at least 16 characters", description: "Better: ${MANGO_ADMIN_TOKEN}." })),
+    address: Text({
+      default: "127.0.0.1:9901",
+      description: "IP:port; any but a loopback address requires a token.",
+    }),
+    token: Type.Optional(
+      Type.String({
+        minLength: 16,
+        maxLength: 4096,
+        errorMessage: "expected a token of at least 16 characters",
+        description: "Better: ${MANGO_ADMIN_TOKEN}.",
+      }),
+    ),
     tokenFile: Type.Optional(Text({ description: "A file that holds the token." })),
   },
   { default: {}, description: "The admin API." },
@@ -47,10 +60,19 @@ const AccessLog = Section(
 
 const Limits = Section(
   {
-    maxSessions: Count(1, 10_000_000, { default: 100_000, description: "Sessions at once; above it new ones meet `overload`." }),
+    maxSessions: Count(1, 10_000_000, {
+      default: 100_000,
+      description: "Sessions at once; above it new ones meet `overload`.",
+    }),
     maxBufferBytes: Size({ default: "1GiB", description: "All buffers that peers can make us hold." }),
-    maxTarpits: Count(0, 1_000_000, { default: 1000, description: "Sessions held in tarpits at once; above it they are closed." }),
-    drain: Duration({ default: "30s", description: "How long sessions may live on when a listener goes or the proxy stops." }),
+    maxTarpits: Count(0, 1_000_000, {
+      default: 1000,
+      description: "Sessions held in tarpits at once; above it they are closed.",
+    }),
+    drain: Duration({
+      default: "30s",
+      description: "How long sessions may live on when a listener goes or the proxy stops.",
+    }),
   },
   { default: {}, description: "Limits of the whole process." },
 );
@@ -62,11 +84,24 @@ const State = Section(
 
 const Defaults = Section(
   {
-    listener: Type.Optional(inheritable({ timeouts: Timeouts, limits: HeadLimits, forwardedHeaders: ForwardedHeaders }, "For listeners.")),
+    listener: Type.Optional(
+      inheritable(
+        { timeouts: Timeouts, limits: HeadLimits, forwardedHeaders: ForwardedHeaders },
+        "For listeners.",
+      ),
+    ),
     tls: Type.Optional(inheritable({ tickets: Tickets }, "For the tls of listeners.")),
     route: Type.Optional(inheritable({ timeouts: RouteTimeouts, retry: Retry }, "For routes.")),
     upstream: Type.Optional(
-      inheritable({ loadBalancer: LoadBalancer, timeouts: UpstreamTimeouts, connectionPool: ConnectionPool, healthCheck: HealthCheck }, "For upstreams."),
+      inheritable(
+        {
+          loadBalancer: LoadBalancer,
+          timeouts: UpstreamTimeouts,
+          connectionPool: ConnectionPool,
+          healthCheck: HealthCheck,
+        },
+        "For upstreams.",
+      ),
     ),
   },
   { default: {}, description: "Said once here instead of in every listener, route and upstream." },

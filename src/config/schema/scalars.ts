@@ -26,15 +26,26 @@ export const Size = (options: Options = {}) =>
   });
 
 export const Text = (options: Options = {}) =>
-  Type.String({ minLength: 1, maxLength: 4096, errorMessage: "expected a text of 1 to 4096 characters", ...options });
+  Type.String({
+    minLength: 1,
+    maxLength: 4096,
+    errorMessage: "expected a text of 1 to 4096 characters",
+    ...options,
+  });
 
 export const Reference = (noun: string, options: Options = {}) =>
   Type.String({ minLength: 1, errorMessage: `expected the name of ${noun}`, ...options });
 
 export const Count = (minimum: number, maximum: number, options: Options = {}) =>
-  Type.Integer({ minimum, maximum, errorMessage: `expected a whole number from ${minimum} to ${maximum}`, ...options });
+  Type.Integer({
+    minimum,
+    maximum,
+    errorMessage: `expected a whole number from ${minimum} to ${maximum}`,
+    ...options,
+  });
 
-export const Flag = (options: Options = {}) => Type.Boolean({ errorMessage: "expected true or false", ...options });
+export const Flag = (options: Options = {}) =>
+  Type.Boolean({ errorMessage: "expected true or false", ...options });
 
 export const NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$";
 

@@ -31,18 +31,26 @@ export async function selfSignedPair(request: SelfSignedRequest): Promise<Certif
   }
   const made = await generate(names);
   if (!request.readOnly) await store(paths, made);
-  const checked = checkPair(made.certPem, made.keyPem, { certPath: paths.cert, keyPath: paths.key, keyReadableByAll: false });
+  const checked = checkPair(made.certPem, made.keyPem, {
+    certPath: paths.cert,
+    keyPath: paths.key,
+    keyReadableByAll: false,
+  });
   if ("problem" in checked) throw new Error(checked.problem);
   return checked.pair;
 }
 
-export function selfSignedPaths(stateDir: string, name: string): { readonly cert: string; readonly key: string } {
+export function selfSignedPaths(
+  stateDir: string,
+  name: string,
+): { readonly cert: string; readonly key: string } {
   const folder = join(stateDir, "certificates");
   return { cert: join(folder, `${name}.crt`), key: join(folder, `${name}.key`) };
 }
 
 function isGoodFor(pair: CertificatePair, names: readonly string[]): boolean {
-  if (pair.notAfterMs < Date.now() + RENEW_BEFORE_DAYS * DAY_MS || pair.notBeforeMs > Date.now()) return false;
+  if (pair.notAfterMs < Date.now() + RENEW_BEFORE_DAYS * DAY_MS || pair.notBeforeMs > Date.now())
+    return false;
   const have = pair.names.map((name) => (isIP(name) === 6 ? canonical(name) : name));
   return names.every((name) => have.some((own) => hostnameCovers(own, name)));
 }
@@ -76,12 +84,17 @@ async function generate(names: readonly string[]): Promise<{ certPem: string; ke
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([SERVER_AUTH]),
-      new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: isIP(value) === 0 ? "dns" : "ip", value }))),
+      new x509.SubjectAlternativeNameExtension(
+        names.map((value) => ({ type: isIP(value) === 0 ? "dns" : "ip", value })),
+      ),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
   const key = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey));
-  return { certPem: `${certificate.toString("pem")}\n`, keyPem: x509.PemConverter.encode(key, "PRIVATE KEY") };
+  return {
+    certPem: `${certificate.toString("pem")}\n`,
+    keyPem: x509.PemConverter.encode(key, "PRIVATE KEY"),
+  };
 }
 
 // A first byte below 0x80 keeps the ASN.1 integer positive, one above zero keeps it 16 bytes long.
@@ -91,7 +104,10 @@ function positiveSerial(): string {
   return Buffer.from(bytes).toString("hex");
 }
 
-async function store(paths: { cert: string; key: string }, made: { certPem: string; keyPem: string }): Promise<void> {
+async function store(
+  paths: { cert: string; key: string },
+  made: { certPem: string; keyPem: string },
+): Promise<void> {
   await mkdir(dirname(paths.key), { recursive: true, mode: 0o700 });
   await chmod(dirname(paths.key), 0o700);
   await replaceFile(paths.key, made.keyPem, 0o600);
