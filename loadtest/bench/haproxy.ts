@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// HAProxy as a peer, with the settings that measured best.
+// HAProxy as a peer, with the settings that measured best here, CPU per request of the 1 MiB workload in brackets:
+// - tune.bufsize 65536 (790-1080 us; 16384, the default, 1030-1490; 131072 1240-1290); idle sessions hold no buffer.
+// - http-reuse always and as many idle upstream connections as nginx keeps; one thread.
+// - Tickets on, as mango-edge has them; `no-tls-tickets` made no difference beyond noise.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../support/network.ts";

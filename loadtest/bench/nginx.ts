@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// nginx as a peer, with the settings that measured best.
+// nginx as a peer, with the settings that measured best here, CPU per request of the 1 MiB workload in brackets:
+// - ssl_buffer_size 64k with eight 16k proxy buffers (850-1020 us; defaults 920-1330, larger proxy buffers 1120-1460,
+//   proxy_buffering off 900-1280); idle sessions give these buffers back. No temporary file for what a client lags behind.
+// - Tickets and session cache on, as mango-edge has them. `ssl_session_tickets off` saves nothing in TLS 1.3: nginx then
+//   sends stateful tickets.
+// - Connections are never retired by count or age, downstream or upstream; one listening socket, reuseport.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../support/network.ts";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command line of `npm run bench`.
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { REPOSITORY } from "../support/edge.ts";
 
 export const PROXY_NAMES = ["nginx", "haproxy", "mango-edge"] as const;
 export type ProxyName = (typeof PROXY_NAMES)[number];
@@ -87,6 +89,6 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     workloads: pick(values.only, WORKLOAD_NAMES, "only"),
     proxies: pick(values.proxies, PROXY_NAMES, "proxies"),
     syscalls: values.syscalls === true,
-    out: values.out ?? "build/bench",
+    out: values.out ?? join(REPOSITORY, "build/bench"),
   };
 }

@@ -39,7 +39,9 @@ export function running(lab: Lab, name: ProxyName, child: ChildProcess, port: nu
     port,
     pids: [pid, ...workers],
     workerPid: workers[0] ?? pid,
-    stop: () => lab.processes.stop(child),
+    stop: async () => {
+      await lab.processes.stop(child);
+    },
   };
 }
 

@@ -25,6 +25,7 @@ export interface EdgeOptions {
   readonly folder: string; // scratch: configuration, ready file, log
   readonly config: string; // YAML
   readonly prefix?: readonly string[]; // e.g. taskset
+  readonly ownGroup?: boolean; // see StartOptions
 }
 
 export interface Edge {
@@ -96,7 +97,7 @@ export async function startEdge(processes: Processes, options: EdgeOptions): Pro
       "--ready-file",
       readyFile,
     ],
-    { log: logFile },
+    { log: logFile, ownGroup: options.ownGroup === true },
   );
   return { child, ready: await waitForReady(readyFile, child, logFile), configFile, logFile };
 }

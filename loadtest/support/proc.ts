@@ -37,18 +37,6 @@ export function cpuNanoseconds(pids: readonly number[]): number {
   return sum;
 }
 
-export interface ThreadTime {
-  readonly name: string;
-  readonly nanoseconds: number;
-}
-
-export function threadTimes(pid: number): ThreadTime[] {
-  return readdirSync(`/proc/${pid}/task`).map((thread) => ({
-    name: readFileSync(`/proc/${pid}/task/${thread}/comm`, "utf8").trim(),
-    nanoseconds: parseSchedstat(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8")),
-  }));
-}
-
 // Proportional set size: pages shared by master and worker count once.
 export function memoryBytes(pids: readonly number[]): number {
   return pids.reduce(

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Child processes of a load test. Whatever was started is ended, by pid, on every way out: a normal end, Ctrl-C, an
 // error. Output goes to a log file, whose tail explains a process that did not come up.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { descendants } from "./proc.ts";
 
-const STOP_GRACE_MS = 3_000;
+const STOP_GRACE_MS = 10_000;
 const LOG_TAIL_BYTES = 2_000;
+
+export type Env = Readonly<Record<string, string>>;
 
 export interface StartOptions {
   readonly log: string; // file that takes stdout and stderr
-  readonly env?: Readonly<Record<string, string>>;
+  readonly ownGroup?: boolean; // out of reach of the terminal's Ctrl-C: ended in order, by us
 }
 
 export interface Output {
@@ -23,11 +25,33 @@ export interface Output {
 export interface Processes {
   start(command: readonly string[], options: StartOptions): ChildProcess;
   // Runs to the end; never rejects for a non-zero exit code.
-  run(command: readonly string[], env?: Readonly<Record<string, string>>): Promise<Output>;
+  run(command: readonly string[], env?: Env): Promise<Output>;
+  // As start(), but on our own terminal and in its own group.
+  attach(command: readonly string[], env: Env): ChildProcess;
   // As start(), but stdin and stdout are pipes for the caller to talk through.
-  converse(command: readonly string[], env?: Readonly<Record<string, string>>): ChildProcess;
-  stop(child: ChildProcess, signal?: NodeJS.Signals): Promise<void>;
+  converse(command: readonly string[], env?: Env): ChildProcess;
+  // Answers the exit code; kills what does not end in time.
+  stop(child: ChildProcess, signal?: NodeJS.Signals): Promise<number | null>;
   stopAll(): Promise<void>;
+}
+
+function spawnWith(command: readonly string[], env: Env | undefined, options: SpawnOptions): ChildProcess {
+  const [file, ...args] = command;
+  if (file === undefined) throw new Error("empty command");
+  return spawn(file, args, { ...options, env: { ...process.env, ...env } });
+}
+
+async function collect(child: ChildProcess): Promise<Output> {
+  let stdout = "";
+  let stderr = "";
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const [code] = await once(child, "close");
+  return { code: typeof code === "number" ? code : 1, stdout, stderr };
 }
 
 export function createProcesses(): Processes {
@@ -40,37 +64,18 @@ export function createProcesses(): Processes {
     return child;
   }
 
-  function spawnTracked(
-    command: readonly string[],
-    env: Readonly<Record<string, string>> | undefined,
-    stdio: Stdio,
-  ) {
-    const [file, ...args] = command;
-    if (file === undefined) throw new Error("empty command");
-    return track(spawn(file, args, { stdio, env: { ...process.env, ...env } }));
-  }
-
   function start(command: readonly string[], options: StartOptions): ChildProcess {
     const log = openSync(options.log, "a");
     try {
-      return spawnTracked(command, options.env, ["ignore", log, log]);
+      const detached = options.ownGroup === true;
+      return track(spawnWith(command, undefined, { stdio: ["ignore", log, log], detached }));
     } finally {
       closeSync(log);
     }
   }
 
-  async function run(command: readonly string[], env?: Readonly<Record<string, string>>): Promise<Output> {
-    const child = spawnTracked(command, env, ["ignore", "pipe", "pipe"]);
-    let stdout = "";
-    let stderr = "";
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-    const [code] = await once(child, "close");
-    return { code: typeof code === "number" ? code : 1, stdout, stderr };
-  }
-
-  async function stop(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
-    if (!alive.has(child) || child.pid === undefined) return;
+  async function stop(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
+    if (!alive.has(child) || child.pid === undefined) return child.exitCode;
     // A supervisor that dies leaves its workers behind: remember them while the tree is still whole.
     const family = [child.pid, ...descendants(child.pid)];
     const ended = once(child, "exit");
@@ -78,25 +83,27 @@ export function createProcesses(): Processes {
     const timer = setTimeout(() => family.forEach(killHard), STOP_GRACE_MS);
     await ended;
     clearTimeout(timer);
+    return child.exitCode;
   }
 
   // The last resort, synchronous: also runs when an exception ends the process.
   process.once("exit", () => {
-    for (const child of alive) {
-      if (child.pid !== undefined) [child.pid, ...descendants(child.pid)].forEach(killHard);
+    for (const { pid } of alive) {
+      if (pid !== undefined) [pid, ...descendants(pid)].forEach(killHard);
     }
   });
 
   return {
     start,
-    run,
-    converse: (command, env) => spawnTracked(command, env, ["pipe", "pipe", "inherit"]),
+    run: (command, env) => collect(track(spawnWith(command, env, { stdio: ["ignore", "pipe", "pipe"] }))),
+    attach: (command, env) => track(spawnWith(command, env, { stdio: "inherit", detached: true })),
+    converse: (command, env) => track(spawnWith(command, env, { stdio: ["pipe", "pipe", "inherit"] })),
     stop,
-    stopAll: async () => void (await Promise.all([...alive].map((child) => stop(child)))),
+    stopAll: async () => {
+      await Promise.all([...alive].map((child) => stop(child)));
+    },
   };
 }
-
-type Stdio = ["ignore" | "pipe", "pipe" | number, "pipe" | "inherit" | number];
 
 function killHard(pid: number): void {
   try {

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// The service behind mango-edge in load tests: answers of any size, echoes, counts nothing, keeps connections.
+//   GET /            1 KiB          GET /bytes/N     N bytes
+//   GET /delay/MS    1 KiB, later   POST /echo       the content that came in
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const SMALL_BYTES = 1024;
+const CHUNK = Buffer.alloc(64 * 1024, "x");
+const KEEP_ALIVE_MS = 3_600_000; // the proxy decides how long connections are kept, so that no request races a close
+
+export interface Upstream {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+async function sendBytes(response: ServerResponse, bytes: number): Promise<void> {
+  response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes });
+  for (let left = bytes; left > 0 && !response.destroyed; left -= CHUNK.length) {
+    const taken = response.write(left < CHUNK.length ? CHUNK.subarray(0, left) : CHUNK);
+    if (!taken) await Promise.race([once(response, "drain"), once(response, "close")]);
+  }
+  response.end();
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const [, word, argument] = (request.url ?? "/").split(/[/?]/);
+  switch (word) {
+    case "echo":
+      response.writeHead(200, {
+        "content-type": request.headers["content-type"] ?? "application/octet-stream",
+      });
+      request.pipe(response);
+      return;
+    case "bytes":
+      return sendBytes(response, Number(argument));
+    case "delay":
+      await sleep(Number(argument));
+      return sendBytes(response, SMALL_BYTES);
+    default:
+      return sendBytes(response, SMALL_BYTES);
+  }
+}
+
+export async function startUpstream(): Promise<Upstream> {
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+    request.on("error", () => response.destroy());
+    void answer(request, response).catch(() => response.destroy());
+  });
+  server.maxRequestsPerSocket = 0;
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return {
+    port: address.port,
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is read out of other programs' output.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseStrace, table } from "../../loadtest/bench/syscalls.ts";
+import { parseWrk } from "../../loadtest/bench/wrk.ts";
+
+const WRK = `Running 3s test @ https://127.0.0.1:8443/1k
+  1 threads and 64 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     1.60ms  612.12us  12.13ms   88.06%
+    Req/Sec    40.50k     2.41k   44.01k    76.67%
+  Latency Distribution
+     50%  950.00us
+     75%    1.68ms
+     90%    2.05ms
+     99%    1.20s
+  120842 requests in 3.00s, 148.78MB read
+Requests/sec:  40280.51
+Transfer/sec:     49.59MB
+`;
+
+test("wrk's totals and percentiles are read in microseconds", () => {
+  assert.deepEqual(parseWrk(WRK), {
+    requests: 120842,
+    requestsPerSecond: 40280.51,
+    p50Us: 950,
+    p99Us: 1_200_000,
+    errors: 0,
+  });
+});
+
+test("wrk's socket errors and bad statuses are counted together", () => {
+  const text = `${WRK}  Socket errors: connect 1, read 2, write 3, timeout 4\n  Non-2xx or 3xx responses: 5\n`;
+  assert.equal(parseWrk(text).errors, 15);
+});
+
+test("output that wrk never printed is an error with the output in it", () => {
+  assert.throws(() => parseWrk("unable to connect"), /unable to connect/);
+});
+
+const STRACE = `% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 52.10    0.431000           4    100000           sendto
+ 46.00    0.380000           2    200000       150 recvfrom
+  1.90    0.015700           7      2000           epoll_wait
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.826700           2    302000       150 total
+`;
+
+test("strace's table is read with and without errors, the total left out", () => {
+  assert.deepEqual(parseStrace(STRACE), [
+    { name: "sendto", calls: 100000 },
+    { name: "recvfrom", calls: 200000 },
+    { name: "epoll_wait", calls: 2000 },
+  ]);
+});
+
+test("the table of system calls has a row for every call that matters and one for all", () => {
+  const counts = new Map([
+    [
+      "nginx",
+      [
+        { name: "read", calls: 2 },
+        { name: "futex", calls: 0.001 },
+      ],
+    ],
+    ["mango-edge", [{ name: "recvfrom", calls: 2 }]],
+  ]);
+  assert.deepEqual(table(counts).split("\n").slice(2), [
+    "| read | 2.00 | 0.00 |",
+    "| recvfrom | 0.00 | 2.00 |",
+    "| all | 2.00 | 2.00 |",
+  ]);
+});
