@@ -18,7 +18,7 @@ export function capture(command, args, options = {}) {
   return { status: error ? 127 : status, output: `${stdout ?? ""}${stderr ?? ""}` };
 }
 
-const kSameSignalMs = 100;
+const kSameSignalMs = 150; // what npm takes to repeat a signal, with room for a busy machine
 
 /**
  * Runs the program this process stands in for; answers the exit status to pass on.
@@ -27,7 +27,7 @@ const kSameSignalMs = 100;
  * whole process group, reaches it directly, and us twice: from the sender and forwarded by npm. A kill of npm
  * alone reaches only us, once. So: a signal that came once is forwarded, one that came twice is not.
  */
-export function become(command, args, options = {}) {
+export function become(command, args, options = {}, sameSignalMs = kSameSignalMs) {
   const child = spawn(command, args, { stdio: "inherit", ...options });
   const underNpm = process.env.npm_lifecycle_event !== undefined;
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
@@ -40,7 +40,7 @@ export function become(command, args, options = {}) {
     process.on(signal, () => {
       received += 1;
       if (received > 1) return;
-      if (underNpm) setTimeout(decide, kSameSignalMs);
+      if (underNpm) setTimeout(decide, sameSignalMs);
       else decide();
     });
   }
