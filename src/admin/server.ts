@@ -4,7 +4,12 @@
 import type { AddressInfo, Socket } from "node:net";
 import swagger from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import Fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from "fastify";
 import type { Metrics } from "../metrics/registry.ts";
 import type { Controller } from "../proxy/control.ts";
 import { ListenFailedError, MangoError } from "../proxy/errors.ts";
@@ -73,8 +78,8 @@ export async function startAdmin(options: AdminOptions): Promise<AdminServer> {
 
 async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
   const app = Fastify({
-    loggerInstance: options.logger,
-    disableRequestLogging: true,
+    loggerInstance: options.logger.child({ part: "admin" }, { level: "warn" }),
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: adminLimits.bodyBytes,
     requestTimeout: adminLimits.requestMs,
     connectionTimeout: adminLimits.inactivityMs,
@@ -144,8 +149,7 @@ function sendProblem(reply: FastifyReply, error: unknown): FastifyReply {
 }
 
 function logFailure(logger: Logger, error: unknown, request: FastifyRequest): void {
-  const { status } = problemOf(error);
-  if (status < 500) return;
+  if (problemOf(error).code !== "INTERNAL") return; // the answer says it all
   logger.error({ err: error, method: request.method, url: request.url }, "admin request failed");
 }
 

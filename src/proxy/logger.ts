@@ -14,7 +14,7 @@ export interface LogMethod {
 export interface Logger extends Readonly<Record<LogLevel, LogMethod>> {
   readonly level: string;
   silent(): void;
-  child(fields: LogFields): Logger;
+  child(fields: LogFields, options?: { readonly level?: string }): Logger; // the second as Fastify calls it
 }
 
 const ranks: Readonly<Record<LogLevel, number>> = {
@@ -56,7 +56,8 @@ export function createLogger(options: LoggerOptions = {}): Logger {
     error: methodFor("error"),
     fatal: methodFor("fatal"),
     silent: () => undefined,
-    child: (fields) => createLogger({ level, write, fields: { ...base, ...fields } }),
+    child: (fields, { level: own = level } = {}) =>
+      createLogger({ level: isLogLevel(own) ? own : level, write, fields: { ...base, ...fields } }),
   };
 }
 
