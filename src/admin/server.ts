@@ -96,6 +96,7 @@ async function createAdminApp(options: AdminOptions): Promise<AdminApp> {
     ajv: { customOptions: { allErrors: false, coerceTypes: true, removeAdditional: false } },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as AdminApp;
   app.server.maxConnections = adminLimits.connections;
+  app.removeContentTypeParser("text/plain"); // what a form of another site could send
   const methods = collectMethods(app);
   app.addHook("onRequest", guardHook(options));
   app.addHook("onSend", async (_request, reply) => {
