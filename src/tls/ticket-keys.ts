@@ -81,9 +81,9 @@ export function createTicketKeyRing(rotated: () => void): TicketKeyRing {
     timer = setInterval(rotate, Math.min(rotationMs, 0x7fffffff)).unref();
   };
   const takeFile = async (path: string): Promise<void> => {
-    stop();
     const result = await readTicketKeyFile(path);
     if ("problem" in result) throw new Error(result.problem);
+    stop();
     ring = result.keys;
   };
 

@@ -52,7 +52,11 @@ export function publishedSchema(schema: TSchema): JsonSchema {
     delete each["notYet"];
     if (isNarrow(each)) allowReference(each);
   }) as JsonSchema;
-  return { $schema: "http://json-schema.org/draft-07/schema#", title: "mango-edge configuration", ...published };
+  return {
+    $schema: "http://json-schema.org/draft-07/schema#",
+    title: "mango-edge configuration",
+    ...published,
+  };
 }
 
 function isNarrow(schema: Record<string, unknown>): boolean {

@@ -21,10 +21,13 @@ const Offload = Section(
       Text({ description: "Path of a libmango.so to load instead of the built-in one." }),
     ),
     ipc: Type.Optional(
-      Section({
-        address: Text({ description: "host:port (gRPC) or iceoryx:NAME of the device's process." }),
-        index: Count(0, 255, { default: 0, description: "Which device, where there are several." }),
-      }),
+      Section(
+        {
+          address: Text({ description: "host:port (gRPC) or iceoryx:NAME of the device's process." }),
+          index: Count(0, 255, { default: 0, description: "Which device, where there are several." }),
+        },
+        { description: "How the device's process is reached." },
+      ),
     ),
   },
   { default: {}, description: "The TCP engine below everything." },
