@@ -124,7 +124,7 @@ test("renegotiation is refused", async (t) => {
   assert.ok(outcome !== null && outcome !== undefined, "the server renegotiated");
 });
 
-test("a Host under another certificate than the server name is answered 421", async (t) => {
+test("abuse 12: a Host under another certificate than the server name is answered 421", async (t) => {
   const crossed = await handshake(t, { port, servername: "first.example", hostField: "www.wild.example" });
   assert.equal(crossed.response.status, 421);
   await edge.accessRecord((record) => record["status"] === 421);

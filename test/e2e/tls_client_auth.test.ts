@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CertificateAuthority } from "../support/certificates.ts";
 import { secureProxyTo } from "../support/configs.ts";
-import { startEdge } from "../support/edge.ts";
+import { type Config, startEdge } from "../support/edge.ts";
 import { fileScope, temporaryFolder } from "../support/scope.ts";
 import { handshake, refusedHandshake } from "../support/tls_client.ts";
 import { httpUpstream } from "../support/upstreams.ts";
@@ -17,8 +17,10 @@ const known = authority.issueClient("known");
 const unknown = strangers.issueClient("unknown");
 const upstream = await httpUpstream(fileScope);
 
-const withMode = (mode: string, ca = authority): ReturnType<typeof secureProxyTo> =>
-  secureProxyTo(upstream.url, { site }, { tls: { clientAuth: { mode, ca: ca.certificate.certFile } } });
+function withMode(mode: string, ca = authority): Config {
+  const clientAuth = mode === "none" ? { mode } : { mode, ca: ca.certificate.certFile };
+  return secureProxyTo(upstream.url, { site }, { tls: { clientAuth } });
+}
 
 const cases = [
   { mode: "require", client: "no certificate", pair: {}, served: false },

@@ -53,13 +53,13 @@ for (const version of versions) {
     }
   });
 
-  test(`${version}: a ticket of host a is not resumed for host b`, async (t) => {
+  test(`abuse 12, ${version}: a ticket of host a is not resumed for host b`, async (t) => {
     const session = lastTicket(await handshake(t, { port, servername: "a.example", ...only }));
     const seen = await handshake(t, { port, servername: "b.example", session, ...only });
     assert.deepEqual([seen.resumed, seen.subject, seen.response.status], [false, "b", 200]);
   });
 
-  test(`${version}: a ticket from a listener without client certificates opens none that requires them`, async (t) => {
+  test(`abuse 12, ${version}: a ticket from a listener without client certificates opens none that requires them`, async (t) => {
     const session = lastTicket(await handshake(t, { port, servername: "a.example", ...only }));
     for (const servername of ["a.example", "b.example"]) {
       const target = { port: edge.port("guarded"), servername, session, ...only };

@@ -37,10 +37,13 @@ export class RawClient {
     socket.on("close", () => this.#end("fin"));
   }
 
-  // Resolves once connected; with TLS once the handshake is done.
+  // Resolves once connected; with TLS once the handshake is done. A peer that accepts and resets at once can be
+  // seen as a failure to connect: that, too, is an opened connection which ended.
   static async open(scope: Scope, target: RawTarget): Promise<RawClient> {
     const client = RawClient.start(scope, target);
-    await client.connected();
+    await client.connected().catch((error: unknown) => {
+      if (target.tls !== undefined || client.ending !== "rst") throw error;
+    });
     return client;
   }
 
