@@ -6,7 +6,7 @@ namespace mango::http {
 bool equals_ignore_case(std::string_view left, std::string_view right) noexcept {
   if (left.size() != right.size()) return false;
   for (size_t i = 0; i < left.size(); ++i) {
-    if (to_lower(left[i]) != to_lower(right[i])) return false;
+    if (left[i] != right[i] && to_lower(left[i]) != to_lower(right[i])) return false;
   }
   return true;
 }
