@@ -127,7 +127,7 @@ test("mango-edge sessions lists and aborts", async (t) => {
   const listed = await runCli(t, ["sessions", "--admin", edge.adminOrigin]);
   assert.equal(listed.code, 0, listed.stderr);
   assert.match(listed.stdout, new RegExp(clientOf(client)));
-  const ended = await runCli(t, ["sessions", "abort", String(id), "--admin", edge.adminOrigin]);
+  const ended = await runCli(t, ["sessions", "abort", "--id", String(id), "--admin", edge.adminOrigin]);
   assert.equal(ended.code, 0, ended.stderr);
   assert.equal(await client.ended(), "rst");
 });

@@ -96,7 +96,11 @@ async function cutOff(
 
 async function socketEcho(scope: Scope, { port, tls }: RawTarget): Promise<void> {
   const url = `${tls === undefined ? "ws" : "wss"}://127.0.0.1:${port}/ws`;
-  const options = { rejectUnauthorized: false, headers: { host: "site.example" }, servername: "site.example" };
+  const options = {
+    rejectUnauthorized: false,
+    headers: { host: "site.example" },
+    servername: "site.example",
+  };
   const socket = new WebSocket(url, options);
   scope.after(() => socket.terminate());
   await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));

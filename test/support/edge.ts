@@ -32,7 +32,7 @@ type Child = ChildProcessByStdio<null, Readable, Readable>;
 
 interface Ready {
   readonly listeners: readonly { readonly name: string; readonly port: number }[];
-  readonly admin: string; // origin of the admin API
+  readonly admin: { readonly url: string } | null;
 }
 
 const command = join(repositoryRoot, "src/cli/main.ts");
@@ -82,7 +82,7 @@ export class Edge {
   readonly #readyFile: string;
   readonly #accessLogPath: string;
   readonly #readyAppeared: Promise<void>;
-  #ready: Ready = { listeners: [], admin: "" };
+  #ready: Ready = { listeners: [], admin: null };
 
   constructor(scope: Scope, folder: string, config: Config | string, options: EdgeOptions) {
     this.folder = folder;
@@ -119,7 +119,7 @@ export class Edge {
   }
 
   get adminOrigin(): string {
-    return this.#ready.admin;
+    return this.#ready.admin?.url ?? "";
   }
 
   // Asks the admin API; a body is sent as JSON.
@@ -174,7 +174,7 @@ export class Edge {
   // Writes and applies a configuration; rejects when it was refused.
   async reload(config: Config | string): Promise<void> {
     this.write(config);
-    const { listeners } = await this.adminJson<Ready>("/v1/reload", { method: "POST" });
+    const { listeners } = await this.adminJson<Pick<Ready, "listeners">>("/v1/reload", { method: "POST" });
     this.#ready = { ...this.#ready, listeners };
   }
 
