@@ -114,24 +114,35 @@ test("a client that goes away mid-exchange is a clientAbort, and its upstream co
 });
 
 test("above maxSessions the next one meets overload; when one leaves, the next is served", async (t) => {
-  const edge = await startEdge(t, proxyTo(upstream.url, { top: { workers: 1, limits: { maxSessions: 3 } } }));
+  const gate = Promise.withResolvers<void>();
+  const busy = await httpUpstream(
+    t,
+    (_request, response) => void gate.promise.then(() => response.end("ok")),
+  );
+  const edge = await startEdge(t, proxyTo(busy.url, { top: { workers: 1, limits: { maxSessions: 3 } } }));
   const port = edge.port("main");
   const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
   const inside: RawClient[] = [];
-  for (let i = 0; i < 3; i += 1) {
+  for (let i = 1; i <= 3; i += 1) {
     const client = await RawClient.open(t, { port });
     await client.send(get);
-    assert.equal((await client.response()).status, 200);
+    await busy.log.until(
+      () => (busy.requests() === i ? true : undefined),
+      () => `request ${i}`,
+    );
     inside.push(client);
   }
   const tooMany = await RawClient.open(t, { port });
-  await tooMany.send(get);
+  void tooMany.send(get);
   await tooMany.ended();
   assert.match(tooMany.text, /^(HTTP\/1\.1 503|$)/);
   await edge.events((event) => event["trigger"] === "overload");
-  inside[0]?.finish();
-  await inside[0]?.ended();
+  gate.resolve();
+  for (const client of inside) assert.equal((await client.response()).status, 200);
+  // Now they are idle: whoever has been so longest makes room for the newcomer.
   const next = await RawClient.open(t, { port });
   await next.send(get);
   assert.equal((await next.response()).status, 200);
+  await inside[0]?.ended();
+  assert.equal(inside[2]?.ending, undefined);
 });

@@ -111,13 +111,3 @@ test("an upstream may be a name, or a Unix socket", async (t) => {
     }
   }
 });
-
-test("a client that closes its sending side after the request still gets the answer", async (t) => {
-  const upstream = await httpUpstream(t);
-  const edge = await startEdge(t, proxyTo(upstream.url));
-  const client = await RawClient.open(t, { port: edge.port("main") });
-  await client.send(get("/last"));
-  client.finish();
-  assert.equal(readEcho((await client.response()).body).url, "/last");
-  assert.equal(await client.ended(), "fin");
-});
