@@ -36,9 +36,10 @@ size_t H1ServerCodec::receive(std::span<char> bytes, ServerEvents& events) {
 
 bool H1ServerCodec::read_head(std::span<char> bytes, size_t& used, ServerEvents& events) {
   if (bytes.empty()) return false;
+  // What is no HTTP at all (a ClientHello, HTTP/0.9) has no end to wait for: the first bytes are parsed at once.
+  const bool first = scanned_ == 0;
   const size_t end = find_head_end({bytes.data(), bytes.size()}, &scanned_);
-  if (end == 0 && bytes.size() <= limits_.head_bytes) return false;
-  scanned_ = 0;
+  if (end == 0 && !first && bytes.size() <= limits_.head_bytes) return false;
   RequestHead& head = heads_.request;
   head.clear();
   Refusal refusal;
@@ -51,6 +52,7 @@ bool H1ServerCodec::read_head(std::span<char> bytes, size_t& used, ServerEvents&
     case Parsed::complete:
       break;
   }
+  scanned_ = 0;
   used += head.head_bytes;
   ++stream_;
   keep_alive_ = head.keep_alive;

@@ -34,7 +34,7 @@ class H1ServerCodec final : public ServerCodec {
   [[nodiscard]] bool read_body(std::span<char> bytes, size_t& used, ServerEvents& events);
   void refuse(const Refusal& refusal, ServerEvents& events);
 
-  const HeadLimits& limits_;  // the listener's
+  const HeadLimits limits_;
   Heads& heads_;
   BodyReader reader_;
   BodyWriter writer_;

@@ -158,11 +158,28 @@ void Stream::close() noexcept {
   ssl_.reset();  // after the close: libmango may still send close_notify through it
 }
 
-std::string Stream::tls_error() {
+const char* Stream::tls_error() noexcept {
   const unsigned long code = ERR_peek_error();
   ERR_clear_error();
-  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
-  return reason == nullptr ? "" : reason;
+  switch (ERR_GET_REASON(code)) {
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_HTTPS_PROXY_REQUEST:
+      return "tls_http_on_https_port";
+    case SSL_R_NO_SHARED_CIPHER:
+      return "tls_no_shared_cipher";
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_UNKNOWN_PROTOCOL:
+    case SSL_R_WRONG_VERSION_NUMBER:
+      return "tls_unsupported_protocol";
+    case SSL_R_NO_APPLICATION_PROTOCOL:
+      return "tls_no_application_protocol";
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+      return "tls_client_certificate_missing";
+    case SSL_R_CERTIFICATE_VERIFY_FAILED:
+      return "tls_client_certificate_refused";
+    default:
+      return "tls_handshake_failed";
+  }
 }
 
 }  // namespace mango::net

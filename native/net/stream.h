@@ -86,8 +86,8 @@ class Stream {
 
   [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
   [[nodiscard]] int fd() const noexcept { return fd_; }
-  // The OpenSSL reason of the last `tls` result on this thread, "" if there is none; clears the queue.
-  [[nodiscard]] static std::string tls_error();
+  // Why the last `tls` result on this thread came about, as a stable word; clears OpenSSL's queue.
+  [[nodiscard]] static const char* tls_error() noexcept;
 
  private:
   [[nodiscard]] Io connect_local(const Endpoint& endpoint) noexcept;

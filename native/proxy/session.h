@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// A session: one downstream connection from accept to its end, and what its policy makes of it.
+//
+// The session owns the transport and the codec and enforces the listener's timeouts; requests are exchanges. Every
+// trigger (a timeout, an error, a limit) goes through apply(), which looks the action up, counts it, tells the
+// control plane, and carries it out. An idle session holds no buffers.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "http/h1_server.h"
+#include "net/connection.h"
+#include "proxy/address_set.h"
+#include "proxy/json_line.h"
+#include "proxy/listener.h"
+#include "proxy/worker.h"
+
+namespace mango::proxy {
+
+class Exchange;
+
+enum class SessionState : uint8_t {
+  handshake,
+  idle,      // between requests
+  reading,   // a request head has begun
+  exchange,  // a request is being answered, or its content drained
+  tunnel,
+  closing,  // FIN is on its way; what still comes in is dropped
+  tarpit,   // held without an answer
+  aborted,  // RST was sent; the engine's session is kept until the turn ends
+  closed,
+};
+[[nodiscard]] std::string_view to_string(SessionState state) noexcept;
+
+class Session final : public net::Connection,
+                      public net::TimerTarget,
+                      public http::ServerEvents,
+                      public http::Sink {
+ public:
+  Session(Worker& worker, std::shared_ptr<Listener> listener, uint64_t id, const net::Endpoint& peer);
+
+  // Starts the session on an accepted stream.
+  void open(net::Stream stream);
+
+  // --- for the exchange ---
+  [[nodiscard]] http::ServerCodec& codec() noexcept { return codec_; }
+  bool put(std::string_view bytes) override { return write(bytes); }
+  size_t offer(std::string_view bytes) override { return write_through(bytes); }
+  // Another request may follow on this connection.
+  [[nodiscard]] bool may_persist() const noexcept { return !close_after_; }
+  // What is left of the request's content can be read away after an early answer.
+  [[nodiscard]] bool can_drain_request() const noexcept;
+  [[nodiscard]] bool has_early_bytes() const noexcept { return early_bytes_ || has_kept_input(); }
+  void enter_tunnel();
+  void tunnel_moved() noexcept;
+  void end_tunnel_output() { finish_output(); }
+  void watch_output() { schedule(); }
+  // Gives the client up: FIN if it could take all that was meant for it, else RST.
+  void cut();
+  void exchange_finished(Exchange& exchange);
+
+  // --- policy ---
+  // Applies the policy's action for a trigger. After it the exchange in progress, if any, may be over.
+  void apply(config::Trigger trigger, const char* reason);
+  void apply_ban(const config::Ban& ban);
+  // By hand, from the admin API: close, reset or abort.
+  void act(config::ActionKind action);
+  void drain();
+
+  // --- facts ---
+  [[nodiscard]] uint64_t id() const noexcept { return id_; }
+  [[nodiscard]] const Address& client() const noexcept { return client_; }
+  [[nodiscard]] std::string_view client_text() const noexcept { return client_text_; }
+  [[nodiscard]] uint16_t client_port() const noexcept { return client_port_; }
+  [[nodiscard]] SessionState state() const noexcept { return state_; }
+  [[nodiscard]] const Listener& listener() const noexcept { return *listener_; }
+  [[nodiscard]] uint32_t listener_index() const noexcept { return listener_->index(); }
+  [[nodiscard]] uint16_t listener_port() const noexcept { return listener_->port(); }
+  [[nodiscard]] const config::Listener& listener_config() const noexcept {
+    return listener_->view()->document().listeners[listener_->index()];
+  }
+  [[nodiscard]] const ListenerParts& listener_parts() const noexcept {
+    return listener_->view()->snapshot->listeners[listener_->index()];
+  }
+  [[nodiscard]] std::string_view sni() const noexcept;
+  [[nodiscard]] const char* tls_version() const noexcept;
+  [[nodiscard]] bool secure() const noexcept { return secure_; }
+  [[nodiscard]] bool trusted() const noexcept { return trusted_; }
+  [[nodiscard]] bool access_logged() const noexcept;
+  [[nodiscard]] uint64_t age_ms() const noexcept { return worker_.loop().now_ms() - opened_ms_; }
+  [[nodiscard]] uint64_t idle_ms() const noexcept { return worker_.loop().now_ms() - active_ms_; }
+  [[nodiscard]] uint64_t requests() const noexcept { return requests_; }
+  // Of the exchange in progress, "" between requests.
+  [[nodiscard]] std::string_view route_name() const noexcept;
+  [[nodiscard]] std::string_view upstream_name() const noexcept;
+  void log_members(JsonLine& line) const;
+
+  // net::Connection
+  size_t on_input(std::span<char> bytes) override;
+  void on_input_end(net::Io io) override;
+  void on_writable() override;
+  void on_output_failed(net::Io io) override;
+  void on_handshake_done() override;
+  void on_no_memory() override;
+  // net::TimerTarget
+  void on_timer(net::Timer& timer) override;
+  // http::ServerEvents
+  void on_request(http::StreamId stream, http::RequestHead& head) override;
+  size_t on_request_data(http::StreamId stream, std::string_view content) override;
+  void on_request_end(http::StreamId stream, std::string_view trailers) override;
+  void on_protocol_error(const http::Refusal& refusal) override;
+
+ private:
+  static constexpr uint64_t kDrainBytes = 64 * 1024;  // of an unread request, to keep the connection
+  static constexpr uint64_t kLingerBytes = 256 * 1024;
+  static constexpr uint32_t kLingerMs = 2000;
+  static constexpr uint32_t kRateCheckMs = 1000;
+  static constexpr uint32_t kDrainGraceMs = 1000;
+
+  void set_state(SessionState next) noexcept;
+  [[nodiscard]] bool admit();
+  void carry_out(config::ActionKind action, uint16_t status, uint32_t delay_ms, const char* reason);
+  void respond(uint16_t status, const char* reason);
+  void begin_close();
+  void end_now(config::ActionKind action);
+  void start_tarpit(uint16_t status, uint32_t delay_ms, const char* reason);
+  void finish_close();
+  void log_refusal(uint16_t status, const char* reason);
+  void report(std::string_view trigger, std::string_view policy, config::ActionKind action, uint16_t status,
+              const char* reason);
+  void become_idle();
+  void count_handshake(const char* result);
+  [[nodiscard]] uint32_t policy_index() const noexcept;
+
+  // Timeouts: one timer, set no later than the next deadline; when it fires the deadline is computed again.
+  struct Deadline {
+    uint64_t due_ms = UINT64_MAX;
+    config::Trigger trigger = config::Trigger::idle;
+    const char* reason = "";
+  };
+  [[nodiscard]] Deadline deadline() const noexcept;
+  [[nodiscard]] Deadline exchange_deadline(const config::ListenerTimeouts& timeouts) const noexcept;
+  void schedule() noexcept;
+  [[nodiscard]] bool rate_too_low() noexcept;
+
+  Worker& worker_;
+  std::shared_ptr<Listener> listener_;
+  std::shared_ptr<const Snapshot> handshake_snapshot_;  // OpenSSL's callbacks use it until the handshake is done
+  http::H1ServerCodec codec_;
+  Exchange* exchange_ = nullptr;
+  net::Timer timer_;
+  const uint64_t id_;
+  Address client_;
+  std::string client_text_;
+  std::list<Session*>::iterator self_;  // in one of the worker's lists
+  uint64_t opened_ms_;
+  uint64_t active_ms_;       // last byte either way
+  uint64_t phase_ms_;        // the state began
+  uint64_t timer_due_ms_ = UINT64_MAX;
+  uint64_t rate_mark_bytes_ = 0;  // for minRate and stalled writers
+  uint64_t rate_mark_ms_ = 0;
+  uint64_t requests_ = 0;
+  uint64_t linger_bytes_ = 0;
+  uint64_t drained_bytes_ = 0;
+  http::Refusal refused_;  // what a protocol error is answered with
+  const char* tarpit_reason_ = "";
+  uint32_t tarpit_ms_ = 0;
+  uint16_t tarpit_status_ = 0;
+  uint16_t client_port_;
+  SessionState state_ = SessionState::handshake;
+  bool secure_ = false;
+  bool trusted_ = false;
+  bool listed_idle_ = false;       // which of them
+  bool close_after_ = false;       // no further request on this connection
+  bool request_open_ = false;      // content of the request is still to come
+  bool early_bytes_ = false;       // bytes behind the request came before its response
+  bool client_closes_ = false;     // the client said that this request is its last
+  bool counted_ = false;           // in the process's number of sessions
+  friend class Worker;
+};
+
+}  // namespace mango::proxy
