@@ -11,7 +11,14 @@ import { createManualClock, settle } from "./manual_clock.ts";
 const minute = 60_000;
 
 const rule: EscalationRule = {
-  policy: "edge", trigger: null, after: 3, withinMs: minute, by: "client", action: "abort", status: 0, banMs: 10 * minute,
+  policy: "edge",
+  trigger: null,
+  after: 3,
+  withinMs: minute,
+  by: "client",
+  action: "abort",
+  status: 0,
+  banMs: 10 * minute,
 };
 
 function harness(rules: readonly EscalationRule[], maxKeys = 100) {
@@ -27,8 +34,19 @@ function harness(rules: readonly EscalationRule[], maxKeys = 100) {
 
 function policyEvent(timeMs: number, fields: Partial<PolicyEvent>): PolicyEvent {
   return {
-    type: "policy", timeMs, session: 1, listener: "https", client: "192.0.2.1", sni: "shop.example", route: "",
-    upstream: "", policy: "edge", trigger: "protocolError", action: "respond", status: 400, reason: "bad_request",
+    type: "policy",
+    timeMs,
+    session: 1,
+    listener: "https",
+    client: "192.0.2.1",
+    sni: "shop.example",
+    route: "",
+    upstream: "",
+    policy: "edge",
+    trigger: "protocolError",
+    action: "respond",
+    status: 400,
+    reason: "bad_request",
     ...fields,
   };
 }
@@ -40,7 +58,12 @@ test("the Nth incident within the window bans the client, for as long as the rul
   incident();
   assert.deepEqual(banned, [
     {
-      policy: "edge", by: "client", value: "192.0.2.1", action: "abort", status: 0, sinceMs: clock.now(),
+      policy: "edge",
+      by: "client",
+      value: "192.0.2.1",
+      action: "abort",
+      status: 0,
+      sinceMs: clock.now(),
       untilMs: clock.now() + 10 * minute,
     },
   ]);
@@ -68,15 +91,27 @@ test("each client is counted apart", () => {
   for (const client of ["192.0.2.1", "192.0.2.2", "2001:db8::1"]) incident({ client }, 2);
   assert.equal(banned.length, 0);
   incident({ client: "2001:db8::1" });
-  assert.deepEqual(banned.map(({ value }) => value), ["2001:db8::1"]);
+  assert.deepEqual(
+    banned.map(({ value }) => value),
+    ["2001:db8::1"],
+  );
 });
 
 test("by sni and by route count what the event names, and nothing where it names none", () => {
-  const { banned, incident } = harness([{ ...rule, by: "sni" }, { ...rule, by: "route" }]);
+  const { banned, incident } = harness([
+    { ...rule, by: "sni" },
+    { ...rule, by: "route" },
+  ]);
   incident({ sni: "", route: "" }, 5);
   assert.equal(banned.length, 0);
   incident({ sni: "a.example", route: "shop" }, 3);
-  assert.deepEqual(banned.map(({ by, value }) => [by, value]), [["sni", "a.example"], ["route", "shop"]]);
+  assert.deepEqual(
+    banned.map(({ by, value }) => [by, value]),
+    [
+      ["sni", "a.example"],
+      ["route", "shop"],
+    ],
+  );
 });
 
 test("a rule for one trigger ignores the others, a rule for any ignores what no client is to blame for", () => {
@@ -87,7 +122,8 @@ test("a rule for one trigger ignores the others, a rule for any ignores what no 
   assert.equal(banned.length, 1);
 
   const any = harness([rule]);
-  for (const trigger of ["upstreamTimeout", "idle", "overload", "drain", "admin", "ban"] as const) any.incident({ trigger }, 9);
+  for (const trigger of ["upstreamTimeout", "idle", "overload", "drain", "admin", "ban"] as const)
+    any.incident({ trigger }, 9);
   assert.equal(any.banned.length, 0);
 });
 
@@ -123,7 +159,10 @@ test("an active offender is not pushed out of the table by strangers", () => {
     incident({ client: "192.0.2.1" });
     for (let other = 0; other < 4; other += 1) incident({ client: `10.${round}.${other}.1` });
   }
-  assert.deepEqual(banned.map(({ value }) => value), ["192.0.2.1"]);
+  assert.deepEqual(
+    banned.map(({ value }) => value),
+    ["192.0.2.1"],
+  );
 });
 
 test("a reload that keeps a rule keeps its counts, one that changes it starts anew", () => {
@@ -144,7 +183,13 @@ function banHarness(maxBans = 10) {
   const bans = createBanList({ clock, maxBans, publish: (list) => published.push(list) });
   const add = (value: string, forMs: number): void =>
     bans.add({
-      policy: "edge", by: "client", value, action: "abort", status: 0, sinceMs: clock.now(), untilMs: clock.now() + forMs,
+      policy: "edge",
+      by: "client",
+      value,
+      action: "abort",
+      status: 0,
+      sinceMs: clock.now(),
+      untilMs: clock.now() + forMs,
     });
   return { clock, published, bans, add };
 }
@@ -155,7 +200,13 @@ test("bans of one batch are published once, and without what the data plane does
   add("192.0.2.2", minute);
   await settle();
   assert.equal(published.length, 1);
-  assert.deepEqual(Object.keys(published[0]?.[0] ?? {}).sort(), ["action", "by", "status", "untilMs", "value"]);
+  assert.deepEqual(Object.keys(published[0]?.[0] ?? {}).sort(), [
+    "action",
+    "by",
+    "status",
+    "untilMs",
+    "value",
+  ]);
 });
 
 test("a ban ends by itself at its time and is taken from the data plane", async () => {
@@ -164,7 +215,10 @@ test("a ban ends by itself at its time and is taken from the data plane", async 
   add("192.0.2.2", 2 * minute);
   await settle();
   await clock.advance(minute);
-  assert.deepEqual(published.at(-1)?.map(({ value }) => value), ["192.0.2.2"]);
+  assert.deepEqual(
+    published.at(-1)?.map(({ value }) => value),
+    ["192.0.2.2"],
+  );
   await clock.advance(minute);
   assert.deepEqual(published.at(-1), []);
   assert.equal(bans.list().length, 0);
@@ -185,5 +239,8 @@ test("when the list is full the ban that ends first gives way", () => {
   add("192.0.2.1", 3 * minute);
   add("192.0.2.2", minute);
   add("192.0.2.3", 2 * minute);
-  assert.deepEqual(bans.list().map(({ value }) => value), ["192.0.2.1", "192.0.2.3"]);
+  assert.deepEqual(
+    bans.list().map(({ value }) => value),
+    ["192.0.2.1", "192.0.2.3"],
+  );
 });

@@ -47,7 +47,11 @@ export function createFakeAddon(): FakeAddon {
       if (refuse !== null) throw Object.assign(new Error(refuse.message), { code: refuse.code });
       const snapshot = JSON.parse(text) as Snapshot;
       snapshots.push(snapshot);
-      const listeners = snapshot.listeners.map(({ name, host }, index) => ({ name, address: host, port: 40_000 + index }));
+      const listeners = snapshot.listeners.map(({ name, host }, index) => ({
+        name,
+        address: host,
+        port: 40_000 + index,
+      }));
       return JSON.stringify({ listeners });
     }
 
