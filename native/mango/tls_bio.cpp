@@ -177,7 +177,17 @@ int TlsBio::write(BIO* bio, const char* from, int len) noexcept {
     call_->out_size += count;
     return len;
   }
+  if (!call_) return send_direct(bio, from, count);
   return transmit(from, count) ? len : -1;
+}
+
+// For OpenSSL called without us: an ordinary socket BIO, which may take a part.
+int TlsBio::send_direct(BIO* bio, const char* from, size_t len) noexcept {
+  const iovec parts[2] = {{const_cast<char*>(from), len}, {nullptr, 0}};
+  size_t sent = 0;
+  if (!send_all(parts, &sent)) return -1;
+  if (sent == 0) BIO_set_retry_write(bio);
+  return sent ? static_cast<int>(sent) : -1;
 }
 
 long TlsBio::flush(BIO* bio) noexcept {

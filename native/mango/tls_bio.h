@@ -83,6 +83,7 @@ class TlsBio {
  private:
   [[nodiscard]] int take(BIO* bio, char* to, size_t len) noexcept;
   [[nodiscard]] ssize_t receive(BIO* bio, void* to, size_t len) noexcept;
+  [[nodiscard]] int send_direct(BIO* bio, const char* from, size_t len) noexcept;
   [[nodiscard]] bool transmit(const void* more, size_t more_len) noexcept;
   [[nodiscard]] bool send_all(const iovec* parts, size_t* sent) noexcept;
 

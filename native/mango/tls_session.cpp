@@ -118,6 +118,9 @@ mango_status_e TlsSession::outcome_of_write(int result, size_t done, size_t* sen
 // The end of the stream (close_notify) is OK; a failure is remembered, for OpenSSL reports it in full only once.
 mango_status_e TlsSession::status_of(int result) noexcept {
   if (result == 1) return MANGO_STATUS_OK;
+  // SSL_get_error looks for the retry flag at the BIO that buffers the handshake, which does not pass on that of a
+  // flush (OpenSSL 3.0): the state of SSL_want() is right all the same.
+  if (SSL_want_write(ssl()) && bio_.held_out() && !bio_.error()) return MANGO_STATUS_AGAIN;
   switch (SSL_get_error(ssl(), result)) {
     case SSL_ERROR_ZERO_RETURN:
       return MANGO_STATUS_OK;

@@ -228,7 +228,7 @@ TEST_P(MangoTls, one_receive_brings_in_many_records) {
     char go = 0;
     size_t got = 0;
     ASSERT_EQ(1, SSL_read_ex(client, &go, 1, &got));
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 8; ++i) {  // fewer segments than the initial congestion window
       size_t n = 0;
       ASSERT_EQ(1, SSL_write_ex(client, "0123456789", 10, &n));
     }
@@ -240,7 +240,7 @@ TEST_P(MangoTls, one_receive_brings_in_many_records) {
   const mango_counters_t before = counters();
   char buffer[1024];
   ASSERT_EQ(MANGO_STATUS_OK, mango_socket_recv_tls(socket, buffer, sizeof(buffer), &n));
-  EXPECT_EQ(200U, n);
+  EXPECT_EQ(80U, n);
   EXPECT_EQ(1U, counters().recv_calls - before.recv_calls);
 }
 
@@ -424,29 +424,25 @@ TEST_P(MangoTls, acts_as_a_client_too) {
 }
 
 TEST_P(MangoTls, tells_when_the_handshake_waits_for_room_to_write) {
-  RawPeer wire(Engine::port_of(listener_), 4096);
-  socket = engine_.accept(listener_);
-  nonblocking();
-  const int tiny = 4096;
-  ASSERT_EQ(MANGO_STATUS_OK, mango_socket_set_option(socket, SOL_SOCKET, SO_SNDBUF, &tiny, sizeof(tiny)));
-  const std::string block(1 << 16, 'x');
-  for (int full = 0; full < 3; ++full) {  // acknowledgements under way still make room
-    while (mango_socket_send(socket, block.data(), block.size(), nullptr) == MANGO_STATUS_OK) full = 0;
-    (void)poll(nullptr, 0, 20);
+  for (int i = 0; i < 80; ++i) {  // a chain that no small buffer takes at once
+    ASSERT_EQ(1, SSL_CTX_add1_chain_cert(server_context_.get(), SSL_CTX_get0_certificate(server_context_.get())));
   }
-  ASSERT_EQ(MANGO_STATUS_OK, mango_socket_set_ssl(socket, ssl.get()));
-  Ssl client(SSL_new(client_context_.get()));
-  BIO* hello = BIO_new(BIO_s_mem());
-  SSL_set_bio(client.get(), BIO_new(BIO_s_mem()), hello);
-  SSL_set_connect_state(client.get());
-  (void)SSL_do_handshake(client.get());
-  char* bytes = nullptr;
-  const long size = BIO_get_mem_data(hello, &bytes);
-  wire.send(std::string(bytes, static_cast<size_t>(size)));
-  wait_for(Engine::fd_of(socket), POLLIN);
+  ssl = server_ssl(server_context_);
+  const int tiny = 4096;
+  ASSERT_EQ(MANGO_STATUS_OK, mango_socket_set_option(listener_, SOL_SOCKET, SO_SNDBUF, &tiny, sizeof(tiny)));
+  start(sender_of("through"), 4096);
+  nonblocking();
+  int waits_for_room = 0;
+  mango_status_e status = MANGO_STATUS_AGAIN;
   size_t n = 0;
-  ASSERT_EQ(MANGO_STATUS_AGAIN, mango_socket_recv_tls(socket, nullptr, 0, &n));
-  EXPECT_EQ(SSL_WRITING, SSL_want(ssl.get()));
+  while ((status = mango_socket_recv_tls(socket, nullptr, 0, &n)) == MANGO_STATUS_AGAIN) {
+    const bool writing = SSL_want(ssl.get()) == SSL_WRITING;
+    waits_for_room += writing;
+    wait_for(Engine::fd_of(socket), writing ? POLLOUT : POLLIN);
+  }
+  EXPECT_EQ(MANGO_STATUS_OK, status) << ERR_error_string(ERR_peek_error(), nullptr);
+  EXPECT_GT(waits_for_room, 0);
+  EXPECT_EQ("through", read_to_end());
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, MangoTls, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION),
