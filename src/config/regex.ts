@@ -12,8 +12,10 @@ const UNSUPPORTED: readonly (readonly [RegExp, string])[] = [
   [/^\(\?<[A-Za-z_]/, "write a named group as (?P<name>...) (RE2)"],
   [/^\\[1-9]/, "backreferences are not available (RE2)"],
   [/^\\[kg][<{'"]/, "backreferences are not available (RE2)"],
-  [/^\\[Zc GKhHRuXNoeiIjJmMOqTUVyYlLFgk]/, "this escape is unknown (RE2)"],
-  [/^[*+?}]\+/, "possessive repetition is not available (RE2)"],
+  [/^\\Z/, "write the end of the text as \\z (RE2)"],
+  [/^\\[ceghijklmoquyFGHIJKLMNORTUVXY]/, "there is no such escape (RE2)"],
+  [/^\\x(?![0-9A-Fa-f]{2}|\{)/, "there is no such escape (RE2)"],
+  [/^[*+?]\+/, "possessive repetition is not available (RE2)"],
 ];
 
 /** Why RE2 would refuse the pattern, or undefined. */
@@ -32,18 +34,27 @@ function findUnsupported(pattern: string): string | undefined {
   let inClass = false;
   for (let at = 0; at < pattern.length; at++) {
     const rest = pattern.slice(at, at + 8);
-    const found = UNSUPPORTED.find(([form]) => form.test(rest) && !(inClass && !rest.startsWith("\\")));
+    const escaped = rest.startsWith("\\");
+    const found = UNSUPPORTED.find(([form]) => (escaped || !inClass) && form.test(rest));
     if (found !== undefined) return `${found[1]}, at character ${at + 1}`;
-    if (rest.startsWith("\\")) at++;
+    if (rest.startsWith("\\Q")) at = endOfQuote(pattern, at);
+    else if (escaped) at++;
     else if (rest.startsWith("[")) inClass = true;
     else if (rest.startsWith("]")) inClass = false;
   }
   return undefined;
 }
 
+// \Q quotes everything up to \E, or to the end.
+function endOfQuote(pattern: string, start: number): number {
+  const end = pattern.indexOf("\\E", start);
+  return end < 0 ? pattern.length : end + 1;
+}
+
 // RE2's own spellings become JavaScript's, so that only real mistakes are left to be found.
 function syntaxProblem(pattern: string): string | undefined {
   const javascript = pattern
+    .replace(/\\Q[\s\S]*?(?:\\E|$)/g, "q")
     .replace(/\(\?P</g, "(?<")
     .replace(/\(\?[imsU-]+\)/g, "")
     .replace(/\(\?[imsU-]+:/g, "(?:")
