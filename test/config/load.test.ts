@@ -180,6 +180,18 @@ test("parts that nothing uses are warnings", async () => {
   );
 });
 
+test("a route that can never get a request is a warning", async () => {
+  const twins = `  - {name: twin, listeners: [web], backendRefs: [{name: app}]}
+  - {name: other, hostnames: [a.org], backendRefs: [{name: app}]}
+  - {name: partly, hostnames: [A.org, b.org], backendRefs: [{name: app}]}
+`;
+  const { warnings } = await parse(SOUND.replace("upstreams:", `${twins}upstreams:`));
+  assert.deepEqual(
+    warnings.map(({ path, message }) => [path, message]),
+    [["routes[1]", 'route "all" takes every request of this one']],
+  );
+});
+
 test("every file that was named is handed out for watching", async (context) => {
   const folder = temporaryFolder(context);
   const authority = new CertificateAuthority(folder);
