@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Types of the libmango API: handles, statuses, enumerations, callbacks. Included by libmango.h; C11 and C++17.
+ * Types of the libmango API: handles, statuses, enumerations, callbacks. Included by libmango.h; C11 and
+ * C++17.
  *
  * The vendor publishes names, not values. Values here are ours: a status equals -errno wherever an errno says
  * the same thing, so that a POSIX wrapper can do `errno = -status`; statuses without an errno start at -2000.
@@ -23,10 +24,10 @@ extern "C" {
 
 /* Handles are opaque numbers, not pointers: never dereference one. A null, destroyed, wrong-type or made-up
  * handle is answered with MANGO_STATUS_INVALID_HANDLE. */
-typedef void *mango_context_h; /* a device, or the software engine */
-typedef void *mango_ipc_h;     /* a channel to the process that runs the device */
-typedef void *mango_tcp_h;     /* one device's TCP */
-typedef void *mango_socket_h;  /* one TCP session */
+typedef void* mango_context_h; /* a device, or the software engine */
+typedef void* mango_ipc_h;     /* a channel to the process that runs the device */
+typedef void* mango_tcp_h;     /* one device's TCP */
+typedef void* mango_socket_h;  /* one TCP session */
 
 /* 0 is success, negative is failure. Any function may also answer with the negative of an errno that has no
  * name below; mango_status_name() knows them too. */
@@ -43,17 +44,17 @@ typedef enum _mango_status {
   MANGO_STATUS_BUSY = -EBUSY,
   MANGO_STATUS_EXISTS = -EEXIST,
   MANGO_STATUS_INVALID_ARGUMENT = -EINVAL,
-  MANGO_STATUS_TOO_MANY_FILES = -EMFILE,        /* this process's descriptor limit */
-  MANGO_STATUS_SYSTEM_FILE_LIMIT = -ENFILE,     /* the system's */
-  MANGO_STATUS_BROKEN_PIPE = -EPIPE,            /* sending after a local shutdown, or to a peer that is gone */
+  MANGO_STATUS_TOO_MANY_FILES = -EMFILE,    /* this process's descriptor limit */
+  MANGO_STATUS_SYSTEM_FILE_LIMIT = -ENFILE, /* the system's */
+  MANGO_STATUS_BROKEN_PIPE = -EPIPE,        /* sending after a local shutdown, or to a peer that is gone */
   MANGO_STATUS_UNKNOWN_OPTION = -ENOPROTOOPT,
   MANGO_STATUS_NOT_SUPPORTED = -EOPNOTSUPP,
   MANGO_STATUS_FAMILY_NOT_SUPPORTED = -EAFNOSUPPORT,
   MANGO_STATUS_ADDRESS_IN_USE = -EADDRINUSE,
   MANGO_STATUS_ADDRESS_NOT_AVAILABLE = -EADDRNOTAVAIL,
   MANGO_STATUS_NETWORK_UNREACHABLE = -ENETUNREACH,
-  MANGO_STATUS_ABORTED = -ECONNABORTED,         /* aborted by this side, or before it could be accepted */
-  MANGO_STATUS_CONNECTION_RESET = -ECONNRESET,  /* the peer sent RST */
+  MANGO_STATUS_ABORTED = -ECONNABORTED,        /* aborted by this side, or before it could be accepted */
+  MANGO_STATUS_CONNECTION_RESET = -ECONNRESET, /* the peer sent RST */
   MANGO_STATUS_NO_BUFFERS = -ENOBUFS,
   MANGO_STATUS_IS_CONNECTED = -EISCONN,
   MANGO_STATUS_NOT_CONNECTED = -ENOTCONN,
@@ -62,7 +63,7 @@ typedef enum _mango_status {
   MANGO_STATUS_HOST_UNREACHABLE = -EHOSTUNREACH,
   MANGO_STATUS_ALREADY = -EALREADY,
   MANGO_STATUS_IN_PROGRESS = -EINPROGRESS,
-  MANGO_STATUS_TLS = -2000,             /* TLS failed; details are in the calling thread's OpenSSL error queue */
+  MANGO_STATUS_TLS = -2000, /* TLS failed; details are in the calling thread's OpenSSL error queue */
   MANGO_STATUS_TLS_TRUNCATED = -2001,   /* the peer closed TCP without close_notify */
   MANGO_STATUS_IPC_UNAVAILABLE = -2002, /* the device's process does not answer */
   MANGO_STATUS_DEVICE_RESET = -2003     /* the device was reset; the session is gone */
@@ -76,7 +77,7 @@ typedef enum _mango_hw_accel {
 
 /* What mango_context_check_feature() asks for. */
 typedef enum _mango_hw_feature {
-  MANGO_HW_FEATURE_TOE = 0,  /* the TCP functions of this header */
+  MANGO_HW_FEATURE_TOE = 0, /* the TCP functions of this header */
   MANGO_HW_FEATURE_RDMA = 1
 } mango_hw_feature_e;
 
@@ -92,13 +93,10 @@ typedef enum _mango_ipc_msg {
   MANGO_IPC_MSG_TCP_ABORT
 } mango_ipc_msg_e;
 
-typedef enum _mango_ipc_prot {
-  MANGO_IPC_PROT_GRPC = 0,
-  MANGO_IPC_PROT_ICEORYX
-} mango_ipc_prot_e;
+typedef enum _mango_ipc_prot { MANGO_IPC_PROT_GRPC = 0, MANGO_IPC_PROT_ICEORYX } mango_ipc_prot_e;
 
 /* Runs once per reset of a tcp handle; param is what mango_tcp_register_reset() was given. */
-typedef void(mango_tcp_reset_fn)(mango_tcp_h tcp, mango_context_h context, void *param);
+typedef void(mango_tcp_reset_fn)(mango_tcp_h tcp, mango_context_h context, void* param);
 
 /* Extension of this library (absent from the vendor's): what all threads of the process have done so far. One
  * "call" is one call into the operating system, so a ratio of calls to requests is exact. */

@@ -6,7 +6,8 @@
 namespace mango::kernel {
 
 HandleTable<Context, HandleType::kContext>& contexts() noexcept {
-  static auto* table = new HandleTable<Context, HandleType::kContext>;  // never destroyed: threads may outlive main
+  static auto* table =
+      new HandleTable<Context, HandleType::kContext>;  // never destroyed: threads may outlive main
   return *table;
 }
 
@@ -43,7 +44,8 @@ mango_status_e mango_context_set_hw_accel(mango_context_h context, mango_hw_acce
   return found->users.load(std::memory_order_acquire) ? MANGO_STATUS_BUSY : MANGO_STATUS_OK;
 }
 
-mango_status_e mango_context_check_feature(mango_context_h context, mango_hw_feature_e feature, bool* enabled) {
+mango_status_e mango_context_check_feature(mango_context_h context, mango_hw_feature_e feature,
+                                           bool* enabled) {
   if (!contexts().find(from_api(context))) return MANGO_STATUS_INVALID_HANDLE;
   if (!enabled || (feature != MANGO_HW_FEATURE_TOE && feature != MANGO_HW_FEATURE_RDMA)) {
     return MANGO_STATUS_INVALID_ARGUMENT;
@@ -52,6 +54,8 @@ mango_status_e mango_context_check_feature(mango_context_h context, mango_hw_fea
   return MANGO_STATUS_OK;
 }
 
-const char* mango_get_version(void) { return "0.1.0"; }
+const char* mango_get_version(void) {
+  return "0.1.0";
+}
 
 }  // extern "C"

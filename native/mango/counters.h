@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the engine did, counted without contention: each thread writes a block of its own, a reader sums the blocks,
-// and a thread that ends leaves its sums behind. Single writer, so an increment is a plain load and store.
+// What the engine did, counted without contention: each thread writes a block of its own, a reader sums the
+// blocks, and a thread that ends leaves its sums behind. Single writer, so an increment is a plain load and
+// store.
 #pragma once
 
 #include <array>

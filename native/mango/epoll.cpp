@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// epoll over the kernel engine: sockets have real descriptors, so a set is the caller's own epoll descriptor and every
-// call is one system call. Adoption is remembered in the descriptor table, under the tcp handle.
+// epoll over the kernel engine: sockets have real descriptors, so a set is the caller's own epoll descriptor
+// and every call is one system call. Adoption is remembered in the descriptor table, under the tcp handle.
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -14,10 +14,12 @@ using namespace mango::kernel;
 
 namespace {
 
-bool adopted(mango_tcp_h tcp, int epfd) noexcept { return fd_table_get(epfd) == from_api(tcp); }
+bool adopted(mango_tcp_h tcp, int epfd) noexcept {
+  return fd_table_get(epfd) == from_api(tcp);
+}
 
-// Deleting a descriptor that cannot be in the set tells the two apart without side effects: ENOENT from an epoll
-// descriptor, EINVAL from any other, EBADF from none.
+// Deleting a descriptor that cannot be in the set tells the two apart without side effects: ENOENT from an
+// epoll descriptor, EINVAL from any other, EBADF from none.
 mango_status_e check_is_epoll(int fd) noexcept {
   const int probe = eventfd(0, EFD_CLOEXEC);
   if (probe < 0) return status_of_errno(errno);
@@ -44,8 +46,8 @@ mango_status_e mango_tcp_epoll_ctl(mango_tcp_h tcp, int epfd, int op, int fd, st
   return status_of_result(epoll_ctl(epfd, op, fd, event));
 }
 
-mango_status_e mango_tcp_epoll_wait(mango_tcp_h tcp, int epfd, struct epoll_event* event, int max_events, int timeout,
-                                    int* num_events) {
+mango_status_e mango_tcp_epoll_wait(mango_tcp_h tcp, int epfd, struct epoll_event* event, int max_events,
+                                    int timeout, int* num_events) {
   if (!tcps().find(from_api(tcp))) return MANGO_STATUS_INVALID_HANDLE;
   if (!event || !num_events || !adopted(tcp, epfd)) return MANGO_STATUS_INVALID_ARGUMENT;
   const int ready = epoll_wait(epfd, event, max_events, timeout);

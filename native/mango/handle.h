@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Handles: numbers that name a slot, its generation and its type, so that a stale, foreign or wrong-type handle is
-// recognised with two loads and nothing is ever dereferenced on a caller's word.
+// Handles: numbers that name a slot, its generation and its type, so that a stale, foreign or wrong-type
+// handle is recognised with two loads and nothing is ever dereferenced on a caller's word.
 //
 //   63      56 55         32 31          0
-//   [0xA0|type][ generation ][ slot index ]      0xA. on top is no canonical address: no pointer looks like it
+//   [0xA0|type][ generation ][ slot index ]      0xA. on top is no canonical address: no pointer looks so
 //
-// Slots live in chunks that are never freed, so a racing lookup reads valid memory; an odd generation is a live
-// slot. Rejected: raw pointers with a magic word (a freed one is undefined behaviour) and a locked map (a lock on
-// the hot path). Free slots hang in a few locked lists, one per group of threads; a thread whose list is empty takes
-// from the others before it grows the table, else sockets accepted by one thread and destroyed by another leak.
+// Slots live in chunks that are never freed, so a racing lookup reads valid memory; an odd generation is a
+// live slot. Rejected: raw pointers with a magic word (a freed one is undefined behaviour) and a locked map
+// (a lock on the hot path). Free slots hang in a few locked lists, one per group of threads; a thread whose
+// list is empty takes from the others before it grows the table, else sockets accepted by one thread and
+// destroyed by another leak.
 #pragma once
 
 #include <array>
@@ -29,13 +30,23 @@ constexpr uint32_t kGenerationMask = 0xFFFFFF;
 constexpr Handle make_handle(HandleType type, uint32_t generation, uint32_t index) noexcept {
   return (uint64_t{0xA0} | static_cast<uint64_t>(type)) << 56 | uint64_t{generation} << 32 | index;
 }
-constexpr uint8_t handle_tag(Handle handle) noexcept { return static_cast<uint8_t>(handle >> 56); }
-constexpr uint8_t type_tag(HandleType type) noexcept { return 0xA0 | static_cast<uint8_t>(type); }
-constexpr bool handle_is(Handle handle, HandleType type) noexcept { return handle_tag(handle) == type_tag(type); }
+constexpr uint8_t handle_tag(Handle handle) noexcept {
+  return static_cast<uint8_t>(handle >> 56);
+}
+constexpr uint8_t type_tag(HandleType type) noexcept {
+  return 0xA0 | static_cast<uint8_t>(type);
+}
+constexpr bool handle_is(Handle handle, HandleType type) noexcept {
+  return handle_tag(handle) == type_tag(type);
+}
 
 static_assert(sizeof(void*) == sizeof(Handle), "handles travel as void *");
-inline Handle from_api(void* handle) noexcept { return reinterpret_cast<Handle>(handle); }
-inline void* to_api(Handle handle) noexcept { return reinterpret_cast<void*>(handle); }
+inline Handle from_api(void* handle) noexcept {
+  return reinterpret_cast<Handle>(handle);
+}
+inline void* to_api(Handle handle) noexcept {
+  return reinterpret_cast<void*>(handle);
+}
 
 // The free-list shard of the calling thread, 0..kShards-1.
 constexpr uint32_t kShards = 8;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes kept between two calls, in an allocation of their own size that goes away when they are used up: an idle
-// session holds one null pointer.
+// Bytes kept between two calls, in an allocation of their own size that goes away when they are used up: an
+// idle session holds one null pointer.
 #pragma once
 
 #include <cstddef>

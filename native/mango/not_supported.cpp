@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one list of what this library declares and does not do: everything that needs the device engine (IPC, sessions
-// by number, device addresses and reset) and TCP_REPAIR. Taking a function off this list is the first step of
-// implementing it. Arguments are not looked at: the answer is the same for all of them.
+// The one list of what this library declares and does not do: everything that needs the device engine (IPC,
+// sessions by number, device addresses and reset) and TCP_REPAIR. Taking a function off this list is the
+// first step of implementing it. Arguments are not looked at: the answer is the same for all of them.
 #include "libmango.h"
 
-#define MANGO_NOT_SUPPORTED(name, ...) \
-  extern "C" mango_status_e name(__VA_ARGS__) { return MANGO_STATUS_NOT_SUPPORTED; }
+#define MANGO_NOT_SUPPORTED(name, ...)          \
+  extern "C" mango_status_e name(__VA_ARGS__) { \
+    return MANGO_STATUS_NOT_SUPPORTED;          \
+  }
 
 MANGO_NOT_SUPPORTED(mango_ipc_open, const char*, bool, mango_ipc_h*)
 MANGO_NOT_SUPPORTED(mango_ipc_close, mango_ipc_h)

@@ -17,21 +17,23 @@
 namespace mango::kernel {
 namespace {
 
-constexpr uint8_t bit(SocketState state) noexcept { return static_cast<uint8_t>(1U << static_cast<uint8_t>(state)); }
+constexpr uint8_t bit(SocketState state) noexcept {
+  return static_cast<uint8_t>(1U << static_cast<uint8_t>(state));
+}
 
 // Which states may come before each state, in the order of SocketState.
-constexpr uint8_t kAnyOpen = bit(SocketState::kFresh) | bit(SocketState::kBound) | bit(SocketState::kListening) |
-                             bit(SocketState::kConnecting) | bit(SocketState::kConnected) |
-                             bit(SocketState::kAborted);
+constexpr uint8_t kAnyOpen = bit(SocketState::kFresh) | bit(SocketState::kBound) |
+                             bit(SocketState::kListening) | bit(SocketState::kConnecting) |
+                             bit(SocketState::kConnected) | bit(SocketState::kAborted);
 constexpr uint8_t kPredecessors[] = {
-    kAnyOpen,                                                           // kClosed: close, detach
-    bit(SocketState::kClosed) | kAnyOpen,                               // kFresh: open, reset, failed connect
-    bit(SocketState::kFresh),                                           // kBound
+    kAnyOpen,                              // kClosed: close, detach
+    bit(SocketState::kClosed) | kAnyOpen,  // kFresh: open, reset, failed connect
+    bit(SocketState::kFresh),              // kBound
     bit(SocketState::kFresh) | bit(SocketState::kBound) | bit(SocketState::kListening),  // kListening
-    bit(SocketState::kFresh) | bit(SocketState::kBound),                // kConnecting
+    bit(SocketState::kFresh) | bit(SocketState::kBound),                                 // kConnecting
     bit(SocketState::kClosed) | bit(SocketState::kFresh) | bit(SocketState::kBound) |
-        bit(SocketState::kConnecting),                                  // kConnected: accept, connect
-    kAnyOpen,                                                           // kAborted
+        bit(SocketState::kConnecting),  // kConnected: accept, connect
+    kAnyOpen,                           // kAborted
 };
 
 int make_fd(int family, bool nonblocking) noexcept {
@@ -51,7 +53,8 @@ void close_descriptor(Socket& socket) noexcept {
 }  // namespace
 
 HandleTable<Socket, HandleType::kSocket>& sockets() noexcept {
-  static auto* table = new HandleTable<Socket, HandleType::kSocket>;  // never destroyed: threads may outlive main
+  static auto* table =
+      new HandleTable<Socket, HandleType::kSocket>;  // never destroyed: threads may outlive main
   return *table;
 }
 
@@ -141,7 +144,8 @@ mango_status_e mango_socket_open(mango_socket_h socket, int* fd) {
   if (made < 0) return status_of_errno(errno);
   found->nonblocking = false;
   found->ipv6 = false;
-  if (const mango_status_e status = socket_adopt_fd(*found, made, SocketState::kFresh); status != MANGO_STATUS_OK) {
+  if (const mango_status_e status = socket_adopt_fd(*found, made, SocketState::kFresh);
+      status != MANGO_STATUS_OK) {
     ::close(made);
     return status;
   }

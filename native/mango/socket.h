@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A socket of the kernel engine: a slot that names a descriptor and what is attached to it. Small on purpose, since an
-// idle session is little else: no buffers, TLS state only when TLS is used, remembered options only before connecting.
+// A socket of the kernel engine: a slot that names a descriptor and what is attached to it. Small on purpose,
+// since an idle session is little else: no buffers, TLS state only when TLS is used, remembered options only
+// before connecting.
 #pragma once
 
 #include <atomic>
@@ -17,9 +18,9 @@ class TlsSession;
 
 // The life of a socket. Legal steps are listed in socket_set_state().
 enum class SocketState : uint8_t {
-  kClosed,      // a handle without a descriptor
-  kFresh,       // opened; family open, nothing bound
-  kBound,       // has a local address
+  kClosed,  // a handle without a descriptor
+  kFresh,   // opened; family open, nothing bound
+  kBound,   // has a local address
   kListening,
   kConnecting,  // a non-blocking connect is under way
   kConnected,   // connect succeeded, or accepted; also after either side's FIN or the peer's RST
@@ -57,7 +58,8 @@ void socket_set_state(Socket& socket, SocketState next) noexcept;
 // Takes the descriptor away without closing it; drops TLS and options.
 int socket_release_fd(Socket& socket) noexcept;
 
-// Puts a fresh kernel socket of the given family under the same descriptor number, with options and blocking mode.
+// Puts a fresh kernel socket of the given family under the same descriptor number, with options and blocking
+// mode.
 [[nodiscard]] mango_status_e socket_replace_fd(Socket& socket, int family) noexcept;
 
 // What a failed call means for this socket: after an abort the kernel says ENOTCONN or EPIPE.

@@ -16,10 +16,12 @@ namespace {
 mango_status_e settle_family(Socket& socket, const sockaddr* addr, socklen_t addrlen) noexcept {
   if (!addr || addrlen < sizeof(sa_family_t)) return MANGO_STATUS_INVALID_ARGUMENT;
   if (socket.state == SocketState::kAborted) return MANGO_STATUS_ABORTED;
-  // A connected or connecting socket gets the kernel's own answer; AF_UNSPEC would be an abort by another name.
+  // A connected or connecting socket gets the kernel's own answer; AF_UNSPEC would be an abort by another
+  // name.
   if (addr->sa_family != AF_INET && addr->sa_family != AF_INET6) return MANGO_STATUS_FAMILY_NOT_SUPPORTED;
   const bool want_ipv6 = addr->sa_family == AF_INET6;
-  if (socket.state != SocketState::kFresh || (want_ipv6 == socket.ipv6 && !socket.stale)) return MANGO_STATUS_OK;
+  if (socket.state != SocketState::kFresh || (want_ipv6 == socket.ipv6 && !socket.stale))
+    return MANGO_STATUS_OK;
   return socket_replace_fd(socket, addr->sa_family);
 }
 
@@ -42,7 +44,8 @@ extern "C" {
 mango_status_e mango_socket_bind(mango_socket_h socket, const struct sockaddr* addr, socklen_t addrlen) {
   Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
-  if (const mango_status_e status = settle_family(*found, addr, addrlen); status != MANGO_STATUS_OK) return status;
+  if (const mango_status_e status = settle_family(*found, addr, addrlen); status != MANGO_STATUS_OK)
+    return status;
   if (::bind(found->descriptor(), addr, addrlen) != 0) return status_of_errno(errno);
   found->bound = true;
   socket_set_state(*found, SocketState::kBound);
@@ -93,7 +96,8 @@ mango_status_e mango_socket_accept(mango_socket_h socket, struct sockaddr* addr,
 mango_status_e mango_socket_connect(mango_socket_h socket, const struct sockaddr* addr, socklen_t addrlen) {
   Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
-  if (const mango_status_e status = settle_family(*found, addr, addrlen); status != MANGO_STATUS_OK) return status;
+  if (const mango_status_e status = settle_family(*found, addr, addrlen); status != MANGO_STATUS_OK)
+    return status;
   if (found->state == SocketState::kConnected) return MANGO_STATUS_IS_CONNECTED;
   // An interrupted connect goes on in the kernel: calling again waits for it (blocking) or says EALREADY.
   const int result = retry_interrupted([&] {

@@ -19,7 +19,9 @@ using namespace mango::kernel;
 namespace {
 
 // An SSL freed by its owner has detached itself, and plain calls work again.
-bool has_tls(const Socket& socket) noexcept { return socket.tls && socket.tls->ssl(); }
+bool has_tls(const Socket& socket) noexcept {
+  return socket.tls && socket.tls->ssl();
+}
 
 mango_status_e finish_io(const Socket& socket, ssize_t n, size_t* moved) noexcept {
   if (n < 0) return socket_error(socket, errno);
@@ -34,10 +36,10 @@ int take_error(int fd) noexcept {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
-// The kernel has no event for "all acknowledged": EPOLLOUT speaks of free space, and ACK timestamps (SO_TIMESTAMPING)
-// raise EPOLLERR in every epoll set the caller put the descriptor in, and must be switched on before sending. So look
-// at the queue again after pauses that start at a loopback round trip and double up to a tenth of a slow one; ppoll
-// ends a pause early when the connection fails.
+// The kernel has no event for "all acknowledged": EPOLLOUT speaks of free space, and ACK timestamps
+// (SO_TIMESTAMPING) raise EPOLLERR in every epoll set the caller put the descriptor in, and must be switched
+// on before sending. So look at the queue again after pauses that start at a loopback round trip and double
+// up to a tenth of a slow one; ppoll ends a pause early when the connection fails.
 constexpr long kFirstPauseNs = 20'000;
 constexpr long kLongestPauseNs = 5'000'000;
 
@@ -47,7 +49,8 @@ bool is_over(int fd) noexcept {
   return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || info.tcpi_state == TCP_CLOSE;
 }
 
-// A hang-up with bytes still queued is either the end, or both directions shut down and the last bytes on their way.
+// A hang-up with bytes still queued is either the end, or both directions shut down and the last bytes on
+// their way.
 void pause_unless_over(int fd, long pause_ns) noexcept {
   pollfd watched{fd, 0, 0};
   const timespec pause{0, pause_ns};
@@ -80,10 +83,12 @@ mango_status_e mango_socket_send(mango_socket_h socket, const void* buf, size_t 
   return finish_io(*found, sys_send(found->descriptor(), buf, len), sent);
 }
 
-mango_status_e mango_socket_send_iov(mango_socket_h socket, const struct iovec* iov, int iovcnt, size_t* sent) {
+mango_status_e mango_socket_send_iov(mango_socket_h socket, const struct iovec* iov, int iovcnt,
+                                     size_t* sent) {
   Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
-  if ((!iov && iovcnt) || iovcnt < 0 || iovcnt > IOV_MAX || has_tls(*found)) return MANGO_STATUS_INVALID_ARGUMENT;
+  if ((!iov && iovcnt) || iovcnt < 0 || iovcnt > IOV_MAX || has_tls(*found))
+    return MANGO_STATUS_INVALID_ARGUMENT;
   return finish_io(*found, sys_send_iov(found->descriptor(), iov, iovcnt), sent);
 }
 
@@ -94,7 +99,8 @@ mango_status_e mango_socket_recv(mango_socket_h socket, void* buf, size_t len, s
   return finish_io(*found, sys_recv(found->descriptor(), buf, len), received);
 }
 
-mango_status_e mango_socket_recv_iov(mango_socket_h socket, const struct iovec* iov, int iovcnt, size_t* received) {
+mango_status_e mango_socket_recv_iov(mango_socket_h socket, const struct iovec* iov, int iovcnt,
+                                     size_t* received) {
   Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
   const bool bad_iov = (!iov && iovcnt) || iovcnt < 0 || iovcnt > IOV_MAX;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The abrupt and the half ends of a connection: abort, reset, shutdown. (Orderly close: socket.cpp.)
 //
-// RST comes from connect(AF_UNSPEC), Linux's tcp_disconnect(): on a connected socket it sends RST whatever is unread or
-// unsent, drops the queues and leaves an unconnected socket under the same descriptor, epoll registrations included.
-// Rejected: SO_LINGER 0 + close, which gives the descriptor's number away while the caller still uses it.
+// RST comes from connect(AF_UNSPEC), Linux's tcp_disconnect(): on a connected socket it sends RST whatever is
+// unread or unsent, drops the queues and leaves an unconnected socket under the same descriptor, epoll
+// registrations included. Rejected: SO_LINGER 0 + close, which gives the descriptor's number away while the
+// caller still uses it.
 #include <sys/socket.h>
 
 #include "libmango.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Facts and options of a socket: thin wrappers of the system calls, except where a socket's family is still open.
+// Facts and options of a socket: thin wrappers of the system calls, except where a socket's family is still
+// open.
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -12,7 +13,8 @@ using namespace mango::kernel;
 
 namespace {
 
-mango_status_e remember_option(Socket& socket, int level, int name, const void* value, socklen_t length) noexcept {
+mango_status_e remember_option(Socket& socket, int level, int name, const void* value,
+                               socklen_t length) noexcept {
   if (!socket.options) socket.options = new (std::nothrow) OptionLog;
   const bool kept = socket.options && socket.options->remember(level, name, value, length);
   return kept ? MANGO_STATUS_OK : MANGO_STATUS_NO_MEMORY;

@@ -12,7 +12,9 @@ mango_status_e tls_error(const Socket& socket, mango_status_e status) noexcept {
   return socket.state == SocketState::kAborted ? MANGO_STATUS_ABORTED : status;
 }
 
-mango_status_e no_tls(const Socket& socket) noexcept { return tls_error(socket, MANGO_STATUS_INVALID_ARGUMENT); }
+mango_status_e no_tls(const Socket& socket) noexcept {
+  return tls_error(socket, MANGO_STATUS_INVALID_ARGUMENT);
+}
 
 }  // namespace
 
@@ -44,7 +46,8 @@ mango_status_e mango_socket_send_tls(mango_socket_h socket, const void* buf, siz
   size_t total = 0;
   do {
     size_t taken = 0;
-    const mango_status_e status = found->tls->send(static_cast<const char*>(buf) + total, len - total, &taken);
+    const mango_status_e status =
+        found->tls->send(static_cast<const char*>(buf) + total, len - total, &taken);
     if (status != MANGO_STATUS_OK && total == 0) return tls_error(*found, status);
     if (status != MANGO_STATUS_OK) break;
     total += taken;

@@ -13,7 +13,8 @@ struct StatusText {
   const char* message;
 };
 
-#define MANGO_TEXT(suffix, message) {MANGO_STATUS_##suffix, "MANGO_STATUS_" #suffix, message}
+#define MANGO_TEXT(suffix, message) \
+  { MANGO_STATUS_##suffix, "MANGO_STATUS_" #suffix, message }
 constexpr StatusText kTexts[] = {
     MANGO_TEXT(OK, "success"),
     MANGO_TEXT(NOT_PERMITTED, "the operation needs a privilege this process does not have"),
@@ -63,7 +64,9 @@ const StatusText* find_text(mango_status_e status) noexcept {
 // The kernel's bound; glibc keeps the names and texts in static, read-only storage.
 constexpr int kLargestErrno = 4095;
 
-bool is_errno(mango_status_e status) noexcept { return status < 0 && status >= -kLargestErrno; }
+bool is_errno(mango_status_e status) noexcept {
+  return status < 0 && status >= -kLargestErrno;
+}
 
 }  // namespace
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The system calls of the data path: counted, resumed after a signal, never raising SIGPIPE. The count is of calls
-// made, so that "one recv, one send per request" can be proved and not only claimed.
+// The system calls of the data path: counted, resumed after a signal, never raising SIGPIPE. The count is of
+// calls made, so that "one recv, one send per request" can be proved and not only claimed.
 #pragma once
 
 #include <sys/socket.h>

@@ -27,7 +27,9 @@ TlsScratch* lend_scratch() noexcept {
   return lent;
 }
 
-TlsBio* bio_owner(BIO* bio) noexcept { return static_cast<TlsBio*>(BIO_get_data(bio)); }
+TlsBio* bio_owner(BIO* bio) noexcept {
+  return static_cast<TlsBio*>(BIO_get_data(bio));
+}
 
 int on_read(BIO* bio, char* to, int len) {
   TlsBio* owner = bio_owner(bio);
@@ -80,7 +82,8 @@ BIO_METHOD* bio_method() noexcept {
 
 }  // namespace
 
-TlsCall::TlsCall(size_t ask_bytes) noexcept : scratch(lend_scratch()), ask(std::min(ask_bytes, kScratchInBytes)) {}
+TlsCall::TlsCall(size_t ask_bytes) noexcept
+    : scratch(lend_scratch()), ask(std::min(ask_bytes, kScratchInBytes)) {}
 
 TlsCall::~TlsCall() {
   if (!scratch) return;
@@ -114,7 +117,8 @@ void TlsBio::bio_freed() noexcept {
 
 void TlsBio::end() noexcept {
   TlsCall& call = *call_;
-  if (call.out_size && !transmit(nullptr, 0)) call.out_size = 0;  // the error is kept; the next call reports it
+  if (call.out_size && !transmit(nullptr, 0))
+    call.out_size = 0;  // the error is kept; the next call reports it
   const size_t rest = call.in_end - call.in_begin;
   if (rest && !in_.append(call.scratch->in + call.in_begin, rest)) error_ = ENOMEM;
   call_ = nullptr;
@@ -141,8 +145,8 @@ int TlsBio::take(BIO* bio, char* to, size_t len) noexcept {
   return static_cast<int>(n);
 }
 
-// A short recv emptied the kernel's queue, so a second one would only say EAGAIN; a blocking caller asks all the same,
-// unless it has something to return with.
+// A short recv emptied the kernel's queue, so a second one would only say EAGAIN; a blocking caller asks all
+// the same, unless it has something to return with.
 ssize_t TlsBio::receive(BIO* bio, void* to, size_t len) noexcept {
   if (eof_) return 0;
   const bool may_skip = call_ && (call_->delivered || (call_->drained && socket_.nonblocking));
@@ -164,7 +168,9 @@ ssize_t TlsBio::receive(BIO* bio, void* to, size_t len) noexcept {
   return -1;
 }
 
-int TlsBio::read(BIO* bio, char* to, int len) noexcept { return take(bio, to, static_cast<size_t>(len)); }
+int TlsBio::read(BIO* bio, char* to, int len) noexcept {
+  return take(bio, to, static_cast<size_t>(len));
+}
 
 int TlsBio::write(BIO* bio, const char* from, int len) noexcept {
   const auto count = static_cast<size_t>(len);
@@ -217,8 +223,8 @@ bool TlsBio::transmit(const void* more, size_t more_len) noexcept {
   return true;
 }
 
-// One system call when the kernel takes everything or the socket does not block; a blocking socket goes on until all
-// has been taken (a signal, or SO_SNDTIMEO, may have cut a call short).
+// One system call when the kernel takes everything or the socket does not block; a blocking socket goes on
+// until all has been taken (a signal, or SO_SNDTIMEO, may have cut a call short).
 bool TlsBio::send_all(const iovec* parts, size_t* sent) noexcept {
   const bool wait = !socket_.nonblocking && !never_wait_;
   const int flags = never_wait_ ? MSG_DONTWAIT : 0;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ciphertext side of a TLS session: one OpenSSL BIO, for both directions, over a socket's descriptor.
 //
-// During a mango call a TlsCall lends it the thread's scratch memory. Reading: one recv fills the scratch with as many
-// records as are there, and OpenSSL is fed from it. Writing: records gather in the scratch and leave with one send, the
-// last one straight from OpenSSL's buffer. What is left over at the end of the call is held in right-sized allocations.
-// OpenSSL's own read-ahead was rejected: it moves the rest of its buffer for every record and pins that buffer.
+// During a mango call a TlsCall lends it the thread's scratch memory. Reading: one recv fills the scratch
+// with as many records as are there, and OpenSSL is fed from it. Writing: records gather in the scratch and
+// leave with one send, the last one straight from OpenSSL's buffer. What is left over at the end of the call
+// is held in right-sized allocations. OpenSSL's own read-ahead was rejected: it moves the rest of its buffer
+// for every record and pins that buffer.
 //
-// Without a TlsCall (the owner of the SSL calls OpenSSL itself) the same BIO works with a system call per operation.
+// Without a TlsCall (the owner of the SSL calls OpenSSL itself) the same BIO works with a system call per
+// operation.
 #pragma once
 
 #include <openssl/bio.h>
@@ -25,12 +27,12 @@ constexpr size_t kTlsRecordBytes = SSL3_RT_MAX_PLAIN_LENGTH;
 constexpr size_t kTlsSendBytes = 4 * kTlsRecordBytes;       // plaintext taken by one send
 constexpr size_t kScratchInBytes = 66 * 1024;               // four records and their headers
 constexpr size_t kScratchOutBytes = kTlsSendBytes + 16384;  // room for the overhead of the smallest fragments
-constexpr size_t kHeldOutLimit = 256 * 1024;                // a peer may not make us queue more answers than this
+constexpr size_t kHeldOutLimit = 256 * 1024;  // a peer may not make us queue more answers than this
 
 struct TlsScratch;
 
-// One call's use of the thread's scratch. Nested use (a callback of OpenSSL that calls another session) gets scratch of
-// its own.
+// One call's use of the thread's scratch. Nested use (a callback of OpenSSL that calls another session) gets
+// scratch of its own.
 class TlsCall {
  public:
   explicit TlsCall(size_t ask) noexcept;
@@ -38,8 +40,8 @@ class TlsCall {
   TlsCall(const TlsCall&) = delete;
   TlsCall& operator=(const TlsCall&) = delete;
 
-  TlsScratch* scratch;    // null when memory is out
-  size_t ask;             // how much one recv asks for
+  TlsScratch* scratch;  // null when memory is out
+  size_t ask;           // how much one recv asks for
   size_t in_begin = 0;
   size_t in_end = 0;
   size_t out_size = 0;
@@ -72,7 +74,7 @@ class TlsBio {
   [[nodiscard]] size_t held_out() const noexcept { return out_.size(); }
   [[nodiscard]] bool at_eof() const noexcept { return eof_; }
   [[nodiscard]] int error() const noexcept { return error_; }  // errno of the last failed system call, or 0
-  void set_never_wait() noexcept { never_wait_ = true; }       // for closing: even a blocking socket must not wait
+  void set_never_wait() noexcept { never_wait_ = true; }  // for closing: even a blocking socket must not wait
 
   // Called by OpenSSL through the BIO.
   int read(BIO* bio, char* to, int len) noexcept;

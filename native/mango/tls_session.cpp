@@ -10,8 +10,8 @@
 namespace mango::kernel {
 namespace {
 
-// Ask the kernel for what the caller has room for: more would be copied aside, and waits as well in the kernel's queue.
-// At least one full record, for a caller with little room and for the handshake.
+// Ask the kernel for what the caller has room for: more would be copied aside, and waits as well in the
+// kernel's queue. At least one full record, for a caller with little room and for the handshake.
 size_t receive_size(size_t len) noexcept {
   constexpr size_t kOneRecord = SSL3_RT_MAX_ENCRYPTED_LENGTH + SSL3_RT_HEADER_LENGTH;
   if (len >= kScratchInBytes) return kScratchInBytes;
@@ -50,7 +50,8 @@ mango_status_e TlsSession::recv(void* buf, size_t len, size_t* received) noexcep
   return MANGO_STATUS_OK;
 }
 
-// Stops where nothing is complete without asking OpenSSL, which would allocate its read buffer to find that out.
+// Stops where nothing is complete without asking OpenSSL, which would allocate its read buffer to find that
+// out.
 size_t TlsSession::read_records(TlsCall& call, char* to, size_t len, int* result) noexcept {
   size_t got = 0;
   while (got < len) {
@@ -83,7 +84,8 @@ mango_status_e TlsSession::send(const void* buf, size_t len, size_t* sent) noexc
   bio_.begin(call);
   int result = SSL_is_init_finished(ssl()) ? 1 : SSL_do_handshake(ssl());
   size_t done = 0;
-  if (result == 1) done = write_records(call, static_cast<const char*>(buf), std::min(len, kTlsSendBytes), &result);
+  if (result == 1)
+    done = write_records(call, static_cast<const char*>(buf), std::min(len, kTlsSendBytes), &result);
   bio_.end();
   return outcome_of_write(result, done, sent);
 }
@@ -115,11 +117,12 @@ mango_status_e TlsSession::outcome_of_write(int result, size_t done, size_t* sen
   return MANGO_STATUS_OK;
 }
 
-// The end of the stream (close_notify) is OK; a failure is remembered, for OpenSSL reports it in full only once.
+// The end of the stream (close_notify) is OK; a failure is remembered, for OpenSSL reports it in full only
+// once.
 mango_status_e TlsSession::status_of(int result) noexcept {
   if (result == 1) return MANGO_STATUS_OK;
-  // SSL_get_error looks for the retry flag at the BIO that buffers the handshake, which does not pass on that of a
-  // flush (OpenSSL 3.0): the state of SSL_want() is right all the same.
+  // SSL_get_error looks for the retry flag at the BIO that buffers the handshake, which does not pass on that
+  // of a flush (OpenSSL 3.0): the state of SSL_want() is right all the same.
   if (SSL_want_write(ssl()) && bio_.held_out() && !bio_.error()) return MANGO_STATUS_AGAIN;
   switch (SSL_get_error(ssl(), result)) {
     case SSL_ERROR_ZERO_RETURN:

@@ -35,7 +35,8 @@ class TlsSession {
   [[nodiscard]] mango_status_e outcome_of_write(int result, size_t done, size_t* sent) noexcept;
 
   TlsBio bio_;
-  uint32_t claimed_ = 0;  // bytes of the caller that are encrypted and held; the repeated call counts them as sent
+  uint32_t claimed_ =
+      0;  // bytes of the caller that are encrypted and held; the repeated call counts them as sent
   mango_status_e failed_ = MANGO_STATUS_OK;  // after a failure every call answers with it
 };
 

@@ -167,7 +167,8 @@ TEST(MangoEnd, reset_ends_an_abort_and_a_listener) {
   EXPECT_EQ(MANGO_STATUS_OK, mango_socket_connect(pair.socket, as_sockaddr(address), sizeof(address)));
   EXPECT_EQ(MANGO_STATUS_OK, mango_socket_reset(pair.listener));
   mango_socket_h client = pair.engine.open();
-  EXPECT_EQ(MANGO_STATUS_CONNECTION_REFUSED, mango_socket_connect(client, as_sockaddr(address), sizeof(address)));
+  EXPECT_EQ(MANGO_STATUS_CONNECTION_REFUSED,
+            mango_socket_connect(client, as_sockaddr(address), sizeof(address)));
 }
 
 TEST(MangoEnd, shutdown_sends_fin_and_keeps_receiving) {

@@ -67,20 +67,23 @@ std::vector<mango_status_e> call_everything(void* handle) {
 
 void expect_all_invalid(void* handle) {
   const std::vector<mango_status_e> statuses = call_everything(handle);
-  for (size_t i = 0; i < statuses.size(); ++i) EXPECT_EQ(MANGO_STATUS_INVALID_HANDLE, statuses[i]) << "call " << i;
+  for (size_t i = 0; i < statuses.size(); ++i)
+    EXPECT_EQ(MANGO_STATUS_INVALID_HANDLE, statuses[i]) << "call " << i;
 }
 
 }  // namespace
 
-TEST(MangoHandle, null_is_refused_by_every_function) { expect_all_invalid(nullptr); }
+TEST(MangoHandle, null_is_refused_by_every_function) {
+  expect_all_invalid(nullptr);
+}
 
 TEST(MangoHandle, pointers_and_made_up_numbers_are_refused) {
   int local = 0;
   expect_all_invalid(&local);
   const auto heap = std::make_unique<char[]>(4096);
   expect_all_invalid(heap.get());
-  for (uint64_t made_up : {1ULL, 0xFFFFFFFFFFFFFFFFULL, 0xA4FFFFFFFFFFFFFFULL, 0xA400000000000000ULL, 0xA4000001FFFFFFFFULL,
-                           0xA300000200000000ULL}) {
+  for (uint64_t made_up : {1ULL, 0xFFFFFFFFFFFFFFFFULL, 0xA4FFFFFFFFFFFFFFULL, 0xA400000000000000ULL,
+                           0xA4000001FFFFFFFFULL, 0xA300000200000000ULL}) {
     expect_all_invalid(reinterpret_cast<void*>(made_up));
   }
 }
@@ -103,7 +106,8 @@ TEST(MangoHandle, a_handle_of_another_type_is_refused) {
   EXPECT_EQ(MANGO_STATUS_INVALID_HANDLE, mango_socket_open(engine.tcp, &number));
   EXPECT_EQ(MANGO_STATUS_INVALID_HANDLE, mango_socket_get_fd(engine.context, &number));
   EXPECT_EQ(MANGO_STATUS_INVALID_HANDLE, mango_tcp_destroy(engine.context));
-  EXPECT_EQ(MANGO_STATUS_INVALID_HANDLE, mango_context_check_feature(engine.open(), MANGO_HW_FEATURE_TOE, &flag));
+  EXPECT_EQ(MANGO_STATUS_INVALID_HANDLE,
+            mango_context_check_feature(engine.open(), MANGO_HW_FEATURE_TOE, &flag));
 }
 
 TEST(MangoHandle, handles_in_use_cannot_be_destroyed) {
@@ -149,7 +153,8 @@ TEST(MangoHandle, sockets_made_by_one_thread_and_destroyed_by_another_are_recycl
   for (int round = 0; round < 200; ++round) {
     std::vector<mango_socket_h> made(10);
     std::thread maker([&] {
-      for (mango_socket_h& socket : made) ASSERT_EQ(MANGO_STATUS_OK, mango_socket_create(engine.tcp, &socket));
+      for (mango_socket_h& socket : made)
+        ASSERT_EQ(MANGO_STATUS_OK, mango_socket_create(engine.tcp, &socket));
     });
     maker.join();
     for (mango_socket_h socket : made) ASSERT_EQ(MANGO_STATUS_OK, mango_socket_destroy(socket));
@@ -157,7 +162,9 @@ TEST(MangoHandle, sockets_made_by_one_thread_and_destroyed_by_another_are_recycl
   EXPECT_LE(mango::kernel::sockets().capacity(), before + 10);
 }
 
-TEST(MangoHandle, a_socket_object_stays_small) { EXPECT_LE(sizeof(mango::kernel::Socket), 64U); }
+TEST(MangoHandle, a_socket_object_stays_small) {
+  EXPECT_LE(sizeof(mango::kernel::Socket), 64U);
+}
 
 TEST(MangoHandle, find_knows_open_sockets_only) {
   Engine engine;

@@ -109,7 +109,8 @@ TEST(MangoSocket, accepted_sockets_inherit_non_blocking_and_close_on_exec) {
   socklen_t length = sizeof(from);
   const mango_counters_t before = counters();
   mango_socket_h socket = nullptr;
-  ASSERT_EQ(MANGO_STATUS_OK, mango_socket_accept(listener, reinterpret_cast<sockaddr*>(&from), &length, &socket));
+  ASSERT_EQ(MANGO_STATUS_OK,
+            mango_socket_accept(listener, reinterpret_cast<sockaddr*>(&from), &length, &socket));
   engine.own(socket);
   EXPECT_EQ(1U, counters().accept_calls - before.accept_calls);
   EXPECT_EQ(INADDR_LOOPBACK, ntohl(from.sin_addr.s_addr));
@@ -151,7 +152,8 @@ TEST(MangoSocket, a_refused_connect_says_so) {
   const sockaddr_in address = loopback(Engine::port_of(listener));
   ASSERT_EQ(MANGO_STATUS_OK, mango_socket_close(listener));
   mango_socket_h socket = engine.open();
-  EXPECT_EQ(MANGO_STATUS_CONNECTION_REFUSED, mango_socket_connect(socket, as_sockaddr(address), sizeof(address)));
+  EXPECT_EQ(MANGO_STATUS_CONNECTION_REFUSED,
+            mango_socket_connect(socket, as_sockaddr(address), sizeof(address)));
 }
 
 TEST(MangoSocket, ipv6_keeps_descriptor_options_and_mode) {
@@ -169,7 +171,8 @@ TEST(MangoSocket, ipv6_keeps_descriptor_options_and_mode) {
   EXPECT_EQ(fd, Engine::fd_of(listener));
   EXPECT_TRUE(fcntl(fd, F_GETFL) & O_NONBLOCK);
   EXPECT_TRUE(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-  for (const auto& [level, name] : {std::pair<int, int>{SOL_SOCKET, SO_KEEPALIVE}, std::pair<int, int>{IPPROTO_IPV6, IPV6_V6ONLY}}) {
+  for (const auto& [level, name] :
+       {std::pair<int, int>{SOL_SOCKET, SO_KEEPALIVE}, std::pair<int, int>{IPPROTO_IPV6, IPV6_V6ONLY}}) {
     int value = 0;
     socklen_t length = sizeof(value);
     EXPECT_EQ(MANGO_STATUS_OK, mango_socket_get_option(listener, level, name, &value, &length));
@@ -188,7 +191,8 @@ TEST(MangoSocket, other_address_families_are_refused) {
   address.sa_family = AF_UNIX;
   EXPECT_EQ(MANGO_STATUS_FAMILY_NOT_SUPPORTED, mango_socket_bind(engine.open(), &address, sizeof(address)));
   address.sa_family = AF_UNSPEC;
-  EXPECT_EQ(MANGO_STATUS_FAMILY_NOT_SUPPORTED, mango_socket_connect(engine.open(), &address, sizeof(address)));
+  EXPECT_EQ(MANGO_STATUS_FAMILY_NOT_SUPPORTED,
+            mango_socket_connect(engine.open(), &address, sizeof(address)));
   EXPECT_EQ(MANGO_STATUS_INVALID_ARGUMENT, mango_socket_connect(engine.open(), nullptr, 0));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the libmango tests share: an engine, raw peers over plain system calls, a certificate, and OpenSSL peers. All
-// sockets are on loopback, on ports the kernel picks.
+// What the libmango tests share: an engine, raw peers over plain system calls, a certificate, and OpenSSL
+// peers. All sockets are on loopback, on ports the kernel picks.
 #pragma once
 
 #include <arpa/inet.h>
@@ -30,7 +30,9 @@ inline sockaddr_in loopback(uint16_t port = 0) {
   return address;
 }
 
-inline const sockaddr* as_sockaddr(const sockaddr_in& address) { return reinterpret_cast<const sockaddr*>(&address); }
+inline const sockaddr* as_sockaddr(const sockaddr_in& address) {
+  return reinterpret_cast<const sockaddr*>(&address);
+}
 
 inline void wait_for(int fd, short events) {
   pollfd watched{fd, events, 0};
@@ -164,7 +166,8 @@ inline SslContext server_context(int version = TLS1_3_VERSION) {
   X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
   X509_set_pubkey(certificate.get(), key.get());
   X509_NAME* name = X509_get_subject_name(certificate.get());
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"),
+                             -1, -1, 0);
   X509_set_issuer_name(certificate.get(), name);
   X509_sign(certificate.get(), key.get(), EVP_sha256());
   SslContext context(SSL_CTX_new(TLS_server_method()));

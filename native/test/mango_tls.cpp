@@ -425,7 +425,8 @@ TEST_P(MangoTls, acts_as_a_client_too) {
 
 TEST_P(MangoTls, tells_when_the_handshake_waits_for_room_to_write) {
   for (int i = 0; i < 80; ++i) {  // a chain that no small buffer takes at once
-    ASSERT_EQ(1, SSL_CTX_add1_chain_cert(server_context_.get(), SSL_CTX_get0_certificate(server_context_.get())));
+    ASSERT_EQ(
+        1, SSL_CTX_add1_chain_cert(server_context_.get(), SSL_CTX_get0_certificate(server_context_.get())));
   }
   ssl = server_ssl(server_context_);
   const int tiny = 4096;
@@ -446,4 +447,6 @@ TEST_P(MangoTls, tells_when_the_handshake_waits_for_room_to_write) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, MangoTls, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION),
-                         [](const auto& version) { return version.param == TLS1_2_VERSION ? "tls12" : "tls13"; });
+                         [](const auto& version) {
+                           return version.param == TLS1_2_VERSION ? "tls12" : "tls13";
+                         });
