@@ -213,10 +213,11 @@ MANGO_API mango_status_e mango_socket_destroy(mango_socket_h socket);
  * SYSTEM_FILE_LIMIT, NO_BUFFERS, NO_MEMORY. */
 MANGO_API mango_status_e mango_socket_open(mango_socket_h socket, int* fd);
 
-/* Closes in order: what was sent still goes out, then FIN; never blocks. With TLS a close_notify goes first
- * if the handshake was done and the kernel takes it. The descriptor and the session id are gone, the SSL
- * object is detached (free it now), the handle stays until mango_socket_destroy(). Returns OK, INVALID_HANDLE
- * (also: not open). */
+/* Closes in order: what was sent still goes out, then FIN; never blocks. With TLS a close_notify goes first if
+ * the handshake was done and the kernel takes it. Linux sends RST instead when received bytes were left unread:
+ * to be sure that the peer gets the last bytes, shut down SHUT_WR and receive until the end first. The
+ * descriptor and the session id are gone, the SSL object is detached (free it now), the handle stays until
+ * mango_socket_destroy(). Returns OK, INVALID_HANDLE (also: not open). */
 MANGO_API mango_status_e mango_socket_close(mango_socket_h socket);
 
 /* Forgets the connection without touching it: the descriptor now belongs to the caller alone, in the blocking
