@@ -4,6 +4,8 @@
 //   GET /delay/MS    1 KiB, later   POST /echo       the content that came in
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const SMALL_BYTES = 1024;
@@ -15,13 +17,15 @@ export interface Upstream {
   close(): Promise<void>;
 }
 
+function* chunks(bytes: number): Generator<Buffer> {
+  for (let left = bytes; left > 0; left -= CHUNK.length) {
+    yield left < CHUNK.length ? CHUNK.subarray(0, left) : CHUNK;
+  }
+}
+
 async function sendBytes(response: ServerResponse, bytes: number): Promise<void> {
   response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes });
-  for (let left = bytes; left > 0 && !response.destroyed; left -= CHUNK.length) {
-    const taken = response.write(left < CHUNK.length ? CHUNK.subarray(0, left) : CHUNK);
-    if (!taken) await Promise.race([once(response, "drain"), once(response, "close")]);
-  }
-  response.end();
+  await pipeline(Readable.from(chunks(bytes)), response);
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
