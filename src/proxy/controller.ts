@@ -20,7 +20,7 @@ import type {
 } from "./control.ts";
 import { type DemoService, startDemo } from "./demo.ts";
 import { drained } from "./drained.ts";
-import { type ErrorDetail, fromNative, MangoError } from "./errors.ts";
+import { type ErrorDetail, fromNative, NotRunningError } from "./errors.ts";
 import type { EventLog } from "./event_log.ts";
 import { explainRequest } from "./explain.ts";
 import type { Logger } from "./logger.ts";
@@ -95,7 +95,7 @@ export class EdgeController implements Controller {
   // Takes a configuration that was loaded already: the caller needs parts of it first (the admin API's address).
   start(loaded: Loaded): Promise<ApplyResult> {
     return this.#serial(async () => {
-      if (this.#state !== "new") throw new MangoError("NOT_RUNNING", `state: ${this.#state}`);
+      if (this.#state !== "new") throw new NotRunningError(`state: ${this.#state}`);
       this.#state = "starting";
       const onEvents = this.#policing.observe;
       this.#plane = createPlane(this.#options.addon, { ...loaded.planeOptions, onEvents });
@@ -340,16 +340,16 @@ export class EdgeController implements Controller {
   }
 
   #expectReady(): void {
-    if (this.#state !== "ready") throw new MangoError("NOT_RUNNING", `state: ${this.#state}`);
+    if (this.#state !== "ready") throw new NotRunningError(`state: ${this.#state}`);
   }
 
   #current(): Running {
-    if (this.#running === null) throw new MangoError("NOT_RUNNING", `state: ${this.#state}`);
+    if (this.#running === null) throw new NotRunningError(`state: ${this.#state}`);
     return this.#running;
   }
 
   #livePlane(): Plane {
-    if (this.#plane === null) throw new MangoError("NOT_RUNNING", `state: ${this.#state}`);
+    if (this.#plane === null) throw new NotRunningError(`state: ${this.#state}`);
     return this.#plane;
   }
 }

@@ -17,6 +17,7 @@ export const errorTable = {
   SNAPSHOT_INVALID: { status: 422, exit: 3, title: "The data plane refused the configuration" },
   LISTEN_FAILED: { status: 409, exit: 4, title: "A listener could not be opened" },
   CERTIFICATE_INVALID: { status: 422, exit: 5, title: "A certificate or key cannot be used" },
+  ACCESS_LOG: { status: 500, exit: 10, title: "The access log cannot be opened" },
   ADMIN_UNREACHABLE: { status: 502, exit: 6, title: "The admin API cannot be reached" },
   ENGINE_LOAD: { status: 500, exit: 7, title: "The offload engine cannot be loaded" },
   ADDON_MISSING: { status: 500, exit: 7, title: "The native part is not built" },
@@ -41,13 +42,14 @@ export const exitCodes: readonly (readonly [code: number, meaning: string])[] = 
   [0, "success"],
   [1, "internal error"],
   [2, "wrong usage, or a system package is missing"],
-  [3, "the configuration is not valid (diff: 9 = the files differ)"],
+  [3, "the configuration is not valid"],
   [4, "a listener could not be opened (port in use, no permission)"],
   [5, "a certificate or key cannot be used"],
   [6, "the admin API cannot be reached"],
   [7, "the native part is not built, or the offload engine cannot be loaded"],
   [8, "the admin API refused the request"],
   [9, "diff: the file differs from the running configuration"],
+  [10, "the access log cannot be opened"],
 ];
 
 // One mistake in a file, where an editor would show it.
@@ -126,6 +128,24 @@ export class AddonMissingError extends MangoError {
   }
 }
 
+export class AccessLogError extends MangoError {
+  constructor(message: string) {
+    super("ACCESS_LOG", message);
+  }
+}
+
+export class BadRequestError extends MangoError {
+  constructor(message: string) {
+    super("BAD_REQUEST", message);
+  }
+}
+
+export class NotRunningError extends MangoError {
+  constructor(message: string) {
+    super("NOT_RUNNING", message);
+  }
+}
+
 export class AdminUnreachableError extends MangoError {
   constructor(message: string) {
     super("ADMIN_UNREACHABLE", message);
@@ -158,6 +178,11 @@ const nativeClasses: Readonly<Record<string, new (message: string) => MangoError
   SNAPSHOT_INVALID: SnapshotInvalidError,
   CERTIFICATE_INVALID: CertificateInvalidError,
   LISTEN_FAILED: ListenFailedError,
+  ACCESS_LOG: AccessLogError,
+  SELECTOR_INVALID: BadRequestError,
+  ACTION_INVALID: BadRequestError,
+  EXPLAIN_INVALID: BadRequestError,
+  STOPPED: NotRunningError,
 };
 
 // Anything thrown becomes a MangoError; what we do not know is our own mistake: INTERNAL.

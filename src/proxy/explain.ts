@@ -2,7 +2,7 @@
 // Turns "which route would this URL take" into the data plane's question, and its answer into ours.
 import type { Addon } from "./addon.ts";
 import type { ExplainRequest, ListenerAddress } from "./control.ts";
-import { fromNative, MangoError } from "./errors.ts";
+import { BadRequestError, fromNative, MangoError } from "./errors.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 export function explainRequest(
@@ -20,7 +20,7 @@ export function explainRequest(
   };
   try {
     const answer: unknown = JSON.parse(addon.explain(JSON.stringify(snapshot), JSON.stringify(question)));
-    if (isMistake(answer)) throw new MangoError("BAD_REQUEST", answer.error);
+    if (isMistake(answer)) throw new BadRequestError(answer.error);
     return answer;
   } catch (error) {
     throw fromNative(error);

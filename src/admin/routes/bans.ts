@@ -2,7 +2,7 @@
 // Who is banned, and lifting a ban by hand.
 import Type from "typebox";
 import type { Controller } from "../../proxy/control.ts";
-import { MangoError } from "../../proxy/errors.ts";
+import { BadRequestError, MangoError } from "../../proxy/errors.ts";
 import type { Ban } from "../../proxy/snapshot.ts";
 import type { AdminApp } from "../server.ts";
 
@@ -33,7 +33,7 @@ export function banRoutes(app: AdminApp, controller: Controller): void {
     async ({ query: { by, value, all } }) => {
       if (all === true) return { lifted: controller.unbanAll() };
       if (by === undefined || value === undefined)
-        throw new MangoError("BAD_REQUEST", "name by and value, or all=true");
+        throw new BadRequestError("name by and value, or all=true");
       if (!controller.unban(by, value)) throw new MangoError("NOT_FOUND", `no ban of ${by} ${value}`);
       return { lifted: 1 };
     },

@@ -2,7 +2,7 @@
 // Reading, checking and changing the running configuration. A refused change changes nothing; an accepted one lives
 // in memory until the next reload of the file, which stays the place where configuration is kept.
 import type { Controller } from "../../proxy/control.ts";
-import { MangoError } from "../../proxy/errors.ts";
+import { BadRequestError, MangoError, NotRunningError } from "../../proxy/errors.ts";
 import type { AdminApp } from "../server.ts";
 
 const kYamlTypes = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"];
@@ -54,7 +54,7 @@ export function configRoutes(app: AdminApp, controller: Controller, bodyLimit: n
     { schema: { summary: "Stops accepting, lets sessions end; the process stays", tags } },
     async (_request, reply) => {
       if (controller.state !== "ready" && controller.state !== "draining") {
-        throw new MangoError("NOT_RUNNING", `state: ${controller.state}`);
+        throw new NotRunningError(`state: ${controller.state}`);
       }
       void controller.drain();
       reply.code(202);
@@ -65,7 +65,7 @@ export function configRoutes(app: AdminApp, controller: Controller, bodyLimit: n
 
 function required(body: unknown): string {
   if (typeof body === "string" && body !== "") return body;
-  throw new MangoError("BAD_REQUEST", "send the configuration as the request content");
+  throw new BadRequestError("send the configuration as the request content");
 }
 
 function etag(controller: Controller): string {

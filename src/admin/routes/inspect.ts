@@ -3,7 +3,7 @@
 import Type from "typebox";
 import { MASK } from "../../config/public.ts";
 import type { Controller } from "../../proxy/control.ts";
-import { MangoError } from "../../proxy/errors.ts";
+import { MangoError, NotRunningError } from "../../proxy/errors.ts";
 import type { Snapshot, SnapshotModifier } from "../../proxy/snapshot.ts";
 import type { AdminApp } from "../server.ts";
 
@@ -69,7 +69,7 @@ export function inspectRoutes(app: AdminApp, controller: Controller): void {
 
 function running(controller: Controller): Snapshot {
   const snapshot = controller.snapshot();
-  if (snapshot === null) throw new MangoError("NOT_RUNNING", `state: ${controller.state}`);
+  if (snapshot === null) throw new NotRunningError(`state: ${controller.state}`);
   return snapshot;
 }
 

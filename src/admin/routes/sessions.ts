@@ -3,7 +3,7 @@
 // is refused when acting: "everything" must be said by other means than a forgotten field.
 import Type from "typebox";
 import { type Controller, type SessionAction, sessionActions } from "../../proxy/control.ts";
-import { MangoError } from "../../proxy/errors.ts";
+import { BadRequestError, MangoError } from "../../proxy/errors.ts";
 import { checkSelector } from "../../proxy/selector.ts";
 import type { SessionSelector } from "../../proxy/sessions.ts";
 import type { AdminApp } from "../server.ts";
@@ -57,8 +57,7 @@ export function sessionRoutes(app: AdminApp, controller: Controller): void {
     "/v1/sessions/:action",
     { schema: { summary: "Ends all sessions that match", tags, params: AllParams, body: Selector } },
     async ({ params, body }) => {
-      if (Object.keys(body).length === 0)
-        throw new MangoError("BAD_REQUEST", "an empty selector matches nothing");
+      if (Object.keys(body).length === 0) throw new BadRequestError("an empty selector matches nothing");
       return { affected: await controller.act(checkSelector(body), params.action) };
     },
   );
