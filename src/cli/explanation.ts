@@ -7,7 +7,7 @@ interface Explanation {
   readonly host?: string;
   readonly path?: string;
   readonly route?: string | null;
-  readonly redirect?: unknown;
+  readonly redirect?: boolean;
   readonly backends?: readonly { readonly upstream: string; readonly weight: number }[];
   readonly considered?: readonly {
     readonly hostname: string;
@@ -31,7 +31,7 @@ export function formatExplanation(answer: unknown): string {
 
 function backendLines({ route, redirect, backends = [] }: Explanation): string[] {
   if (route === null || route === undefined) return [];
-  if (redirect !== null && redirect !== undefined) return [`redirect  ${JSON.stringify(redirect)}`];
+  if (redirect === true) return ["answer    a redirect, by the route itself"];
   const total = backends.reduce((sum, { weight }) => sum + weight, 0);
   return backends.map(({ upstream, weight }) => `upstream  ${upstream} (${percent(weight, total)})`);
 }

@@ -16,7 +16,7 @@ export function explainRequest(
     listener: request.listener ?? listenerFor(url, snapshot, bound),
     method: request.method,
     url: url.href,
-    headers: combine(request.headers),
+    headers: request.headers,
   };
   try {
     const answer: unknown = JSON.parse(addon.explain(JSON.stringify(snapshot), JSON.stringify(question)));
@@ -45,16 +45,6 @@ function listenerFor(url: URL, snapshot: Snapshot, bound: readonly ListenerAddre
   const byPort =
     bound.find((listener) => listener.port === port) ?? snapshot.listeners.find((l) => l.port === port);
   return byPort?.name ?? "";
-}
-
-// As a server would see repeated fields: one, separated by commas.
-function combine(headers: ExplainRequest["headers"]): Readonly<Record<string, string>> {
-  const combined = new Map<string, string>();
-  for (const [name, value] of headers) {
-    const before = combined.get(name);
-    combined.set(name, before === undefined ? value : `${before}, ${value}`);
-  }
-  return Object.fromEntries(combined);
 }
 
 function isMistake(answer: unknown): answer is { readonly error: string } {

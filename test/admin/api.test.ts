@@ -216,7 +216,7 @@ test("explain asks the data plane and passes fields on", async (t) => {
     listener: "",
     method: "POST",
     url: "https://shop.example/cart",
-    headers: { "X-Env": "canary" },
+    headers: [["X-Env", "canary"]],
   });
   assert.equal((await ask("/v1/explain?url=nonsense")).status, 400);
   assert.equal((await ask("/v1/explain")).status, 400);

@@ -101,7 +101,7 @@ test("routes asks the running proxy", async (t) => {
     listener: "",
     method: "POST",
     url: "https://shop.example/",
-    headers: { "X-Env": "canary" },
+    headers: [["X-Env", "canary"]],
   });
 });
 
