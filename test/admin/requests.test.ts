@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the admin API does with requests that nobody should send.
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { adminLimits } from "../../src/admin/server.ts";
@@ -107,7 +106,7 @@ test("bytes that are no HTTP get a problem document and the connection is closed
     socket.setEncoding("latin1").on("data", (chunk) => (answer += chunk));
     socket.on("error", () => undefined);
     socket.write(bytes, "latin1");
-    await once(socket, "close");
+    await new Promise((resolve) => socket.once("close", resolve));
     assert.match(answer, /^HTTP\/1\.1 4\d\d /);
     assert.match(answer, /application\/problem\+json/);
   }
