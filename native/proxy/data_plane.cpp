@@ -99,7 +99,11 @@ bool DataPlane::bind_one(const config::Listener& listener, Bound& bound, DataPla
     return false;
   }
   const int backlog = static_cast<int>(listener.backlog);
-  if (!Listener::bind(*engine_, bound.endpoint, backlog, workers_.size(), sockets, error.message)) {
+  // A listener renamed, or moved to another address of the same port: for a moment both are there.
+  const bool ours = std::any_of(bound_.begin(), bound_.end(), [&bound](const Bound& old) {
+    return bound.endpoint.port() != 0 && old.endpoint.port() == bound.endpoint.port();
+  });
+  if (!Listener::bind(*engine_, bound.endpoint, backlog, workers_.size(), ours, sockets, error.message)) {
     error.code = "LISTEN_FAILED";
     error.message = "listener \"" + listener.name + "\": " + error.message;
     return false;

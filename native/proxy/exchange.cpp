@@ -64,8 +64,8 @@ void Exchange::set_state(ExchangeState next) noexcept {
   state_ = next;
 }
 
-// Back to the state of a new one, for the next request.
-void Exchange::clear() {
+void Exchange::recycle() {
+  set_state(ExchangeState::unused);
   session_ = nullptr;
   view_.reset();
   upstream_ = nullptr;
@@ -81,13 +81,11 @@ void Exchange::clear() {
   policy_ = attempts_ = 0;
   stream_ = 0;
   status_ = 0;
-  upgrade_ = request_ended_ = content_sent_ = response_started_ = client_ended_ = upstream_ended_ = false;
+  upgrade_ = expects_continue_ = server_active_ = request_ended_ = content_sent_ = response_started_ = client_ended_ = upstream_ended_ = false;
   request_id_bytes_ = 0;
 }
 
 void Exchange::start(Session& session, http::StreamId stream, http::RequestHead& head) {
-  if (state_ == ExchangeState::finished) set_state(ExchangeState::unused);
-  clear();
   set_state(ExchangeState::routing);
   session_ = &session;
   stream_ = stream;

@@ -33,6 +33,9 @@ class Exchange final : public http::ClientEvents, public net::TimerTarget {
  public:
   explicit Exchange(Worker& worker) : worker_(worker), timer_(*this) {}
 
+  // Lets go of everything a finished exchange held; the worker then uses it for another one.
+  void recycle();
+
   // --- from the session ---
   // Routes the request and starts on it. The exchange may be finished when this returns.
   void start(Session& session, http::StreamId stream, http::RequestHead& head);
@@ -82,7 +85,6 @@ class Exchange final : public http::ClientEvents, public net::TimerTarget {
   static constexpr size_t kRequestHeadBytes = 60 * 1024;
 
   void set_state(ExchangeState next) noexcept;
-  void clear();
   [[nodiscard]] bool admit(http::RequestHead& head);
   [[nodiscard]] bool route(http::RequestHead& head);
   [[nodiscard]] bool check_policy();

@@ -64,9 +64,9 @@ void Listener::close(net::Engine& engine, const Socket& socket) noexcept {
   (void)engine.socket_destroy(socket.handle);
 }
 
-bool Listener::bind(net::Engine& engine, net::Endpoint& endpoint, int backlog, size_t workers,
+bool Listener::bind(net::Engine& engine, net::Endpoint& endpoint, int backlog, size_t workers, bool ours,
                     std::vector<Socket>& sockets, std::string& error) {
-  mango_status_e status = probe(engine, endpoint);
+  mango_status_e status = ours ? MANGO_STATUS_OK : probe(engine, endpoint);
   for (size_t i = 0; status == MANGO_STATUS_OK && i < workers; ++i) {
     Socket socket;
     status = open_socket(engine, endpoint, backlog, true, socket);

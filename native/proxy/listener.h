@@ -26,8 +26,9 @@ class Listener final : public net::Handler, public std::enable_shared_from_this<
     int fd = -1;
   };
   // Control thread. Opens one socket per worker for the address; a single one if the engine cannot share a port.
-  // `endpoint` gets the port the system chose if it was 0. False with a sentence in `error`.
-  [[nodiscard]] static bool bind(net::Engine& engine, net::Endpoint& endpoint, int backlog, size_t workers,
+  // `endpoint` gets the port the system chose if it was 0. `ours`: another socket of this process may have the port.
+  // False with a sentence in `error`.
+  [[nodiscard]] static bool bind(net::Engine& engine, net::Endpoint& endpoint, int backlog, size_t workers, bool ours,
                                  std::vector<Socket>& sockets, std::string& error);
   static void close(net::Engine& engine, const Socket& socket) noexcept;
 

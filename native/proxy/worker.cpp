@@ -59,6 +59,7 @@ void Worker::after_turn() {
   for (Exchange* exchange : ended_exchanges_) {
     std::swap(exchanges_[exchange->slot], exchanges_.back());
     exchanges_[exchange->slot]->slot = exchange->slot;
+    exchange->recycle();
     spare_exchanges_.push_back(std::move(exchanges_.back()));
     exchanges_.pop_back();
   }
