@@ -39,6 +39,7 @@ export interface Loaded {
   readonly warnings: readonly ErrorDetail[];
   readonly files: readonly string[]; // to be watched, the configuration file itself first
   readonly startedMs: number; // what changes from here on may not be in it
+  readonly engine: EdgeConfig["offload"]["engine"];
   readonly planeOptions: DataPlaneOptions;
   readonly admin: AdminSettings;
   readonly tickets: TicketSettings | undefined;
@@ -72,7 +73,7 @@ export function createConfigSource(file: string, env: NodeJS.ProcessEnv = proces
 export function restartDifferences(before: Loaded, after: Loaded): readonly string[] {
   const parts = (loaded: Loaded): Readonly<Record<string, unknown>> => ({
     workers: loaded.planeOptions.workers,
-    offload: loaded.planeOptions.library,
+    offload: [loaded.engine, loaded.planeOptions.library],
     accessLog: loaded.planeOptions.accessLogPath,
     admin: loaded.admin,
   });
@@ -87,6 +88,7 @@ function toLoaded({ config, warnings, files }: LoadedConfig, text: string, start
     warnings: warnings.map(toDetail),
     files,
     startedMs,
+    engine: config.offload.engine,
     planeOptions: planeOptionsOf(config),
     admin: adminOf(config),
     tickets: ticketSettings(config),

@@ -20,7 +20,7 @@ import type {
 } from "./control.ts";
 import { type DemoService, startDemo } from "./demo.ts";
 import { drained } from "./drained.ts";
-import { type ErrorDetail, fromNative, NotRunningError } from "./errors.ts";
+import { EngineLoadError, type ErrorDetail, fromNative, NotRunningError } from "./errors.ts";
 import type { EventLog } from "./event_log.ts";
 import { explainRequest } from "./explain.ts";
 import type { Logger } from "./logger.ts";
@@ -96,6 +96,8 @@ export class EdgeController implements Controller {
   start(loaded: Loaded): Promise<ApplyResult> {
     return this.#serial(async () => {
       if (this.#state !== "new") throw new NotRunningError(`state: ${this.#state}`);
+      if (loaded.engine === "device")
+        throw new EngineLoadError("this version has no engine `device`: use kernel or vendor");
       this.#state = "starting";
       const onEvents = this.#policing.observe;
       this.#plane = createPlane(this.#options.addon, { ...loaded.planeOptions, onEvents });

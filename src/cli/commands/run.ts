@@ -13,6 +13,7 @@ import { createLogger, isLogLevel, type Logger } from "../../proxy/logger.ts";
 import { createNameLookup } from "../../proxy/name_lookup.ts";
 import { createFileWatcher } from "../../tls/watcher.ts";
 import { type Arguments, flag, noPositionals, text } from "../arguments.ts";
+import { surviveMistakes } from "../last_resort.ts";
 import { announce, type ReadyFacts } from "../ready.ts";
 import { handleSignals } from "../signals.ts";
 import { packageVersion } from "../version.ts";
@@ -41,6 +42,7 @@ export async function run(args: Arguments): Promise<number> {
     onApplied: (applied) => void watcher.update(watchedFiles(applied), applied.startedMs),
   });
   const signals = handleSignals(controller, logger);
+  const mistakesOver = surviveMistakes(logger);
   let admin: AdminServer | null = null;
   try {
     admin = await openAdmin(loaded.admin, controller, logger, version);
@@ -56,6 +58,7 @@ export async function run(args: Arguments): Promise<number> {
     await controller.stop();
     await admin?.close();
     signals.close();
+    mistakesOver();
   }
 }
 
