@@ -64,6 +64,6 @@ export const nginx: Contender = {
     const port = await freePort();
     const file = join(lab.folder, "nginx.conf");
     writeFileSync(file, config(lab, port));
-    return launchOnPort(lab, "nginx", ["nginx", "-c", file, "-e", "stderr"], port);
+    return launchOnPort(lab, "nginx", ["nginx", "-c", file, "-e", "stderr"], port, 1);
   },
 };

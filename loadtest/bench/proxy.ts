@@ -2,7 +2,7 @@
 // One proxy under test: started fresh for each measurement on core 0, with one worker, access log off.
 import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
-import { waitForPort } from "../support/network.ts";
+import { waitForPort, waitUntil } from "../support/network.ts";
 import { descendants } from "../support/proc.ts";
 import { logTail } from "../support/processes.ts";
 import { type Lab, PROXY_CORE } from "./lab.ts";
@@ -45,10 +45,18 @@ export function running(lab: Lab, name: ProxyName, child: ChildProcess, port: nu
   };
 }
 
-// For the peers, which do not report their readiness.
-export async function launchOnPort(lab: Lab, name: ProxyName, command: readonly string[], port: number) {
+// For the peers, which do not report their readiness. A master listens before it has forked: its workers count too.
+export async function launchOnPort(
+  lab: Lab,
+  name: ProxyName,
+  command: readonly string[],
+  port: number,
+  workers = 0,
+): Promise<RunningProxy> {
   const child = launch(lab, name, command);
-  if (!(await waitForPort(port, () => child.exitCode === null))) {
+  const alive = () => child.exitCode === null;
+  const forked = () => child.pid !== undefined && descendants(child.pid).length >= workers;
+  if (!(await waitForPort(port, alive)) || !(await waitUntil(forked, alive))) {
     throw new Error(`${name} does not listen: ${logTail(logFile(lab, name))}`);
   }
   return running(lab, name, child, port);

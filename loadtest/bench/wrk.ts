@@ -19,7 +19,7 @@ export interface WrkRun {
 const UNIT_US: Readonly<Record<string, number>> = { us: 1, ms: 1_000, s: 1_000_000, m: 60_000_000 };
 
 function duration(text: string, percent: string): number {
-  const match = new RegExp(`^\\s+${percent}%\\s+([\\d.]+)(us|ms|s|m)$`, "m").exec(text);
+  const match = new RegExp(`^\\s+${percent}%\\s+([\\d.]+)(us|ms|s|m) *$`, "m").exec(text);
   if (match === null) throw new Error(`wrk printed no ${percent}% latency:\n${text}`);
   return Number(match[1]) * (UNIT_US[match[2] ?? ""] ?? Number.NaN);
 }

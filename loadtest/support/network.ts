@@ -29,12 +29,19 @@ async function accepts(port: number): Promise<boolean> {
   }
 }
 
-// Resolves when something accepts on the port; false when `alive` turns false or time is up.
-export async function waitForPort(port: number, alive: () => boolean): Promise<boolean> {
+// True once the condition holds; false when `alive` turns false or time is up.
+export async function waitUntil(
+  condition: () => boolean | Promise<boolean>,
+  alive: () => boolean,
+): Promise<boolean> {
   const deadline = Date.now() + READY_TIMEOUT_MS;
   while (alive() && Date.now() < deadline) {
-    if (await accepts(port)) return true;
+    if (await condition()) return true;
     await sleep(READY_POLL_MS);
   }
   return false;
+}
+
+export function waitForPort(port: number, alive: () => boolean): Promise<boolean> {
+  return waitUntil(() => accepts(port), alive);
 }

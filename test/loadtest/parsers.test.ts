@@ -14,7 +14,7 @@ const WRK = `Running 3s test @ https://127.0.0.1:8443/1k
      50%  950.00us
      75%    1.68ms
      90%    2.05ms
-     99%    1.20s
+     99%    1.20s 
   120842 requests in 3.00s, 148.78MB read
 Requests/sec:  40280.51
 Transfer/sec:     49.59MB
