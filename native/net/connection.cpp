@@ -111,12 +111,14 @@ void Connection::offer(std::span<char> fresh) {
   if (!kept_) on_no_memory();
 }
 
-// False if the connection is closed or paused after it.
+// False if the connection is closed or paused after it. The bytes are taken out meanwhile: on_input() may well decide
+// that nothing kept is wanted any more, and must not free what it is reading.
 bool Connection::offer_kept() {
-  const size_t used = on_input(kept_.bytes());
+  Buffer input = std::exchange(kept_, Buffer());
+  const size_t used = on_input(input.bytes());
   if (!stream_.is_open()) return false;
-  kept_.consumed(used);
-  if (kept_.empty()) kept_ = Buffer();
+  input.consumed(used);
+  if (!input.empty()) kept_ = std::move(input);
   return !paused_;
 }
 
