@@ -77,9 +77,11 @@ for (const [what, [item, script]] of Object.entries(unbelievable)) {
   });
 }
 
-test("abuse 22: bytes that an upstream sends before any request are never taken for an answer", async (t) => {
+test("abuse 22: a connection on which an upstream spoke before its request serves one exchange and no other", async (t) => {
+  // On a new connection nobody can tell such bytes from a very fast answer. What must not happen is that the real
+  // answer, now one too many, waits in the pool for somebody else.
   const upstream = await tcpUpstream(t, (socket) => {
-    socket.write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
+    socket.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfast");
     socket.on("data", () => socket.write(ok));
   });
   const edge = await startEdge(t, proxyTo(upstream.url, setup));
@@ -87,8 +89,7 @@ test("abuse 22: bytes that an upstream sends before any request are never taken 
     const client = await RawClient.open(t, { port: edge.port("main") });
     await client.send(get(`/${i}`));
     const { status, body } = await client.response();
-    assert.ok(status === 502 || body.toString() === "ok", `${status} ${body}`);
-    assert.notEqual(body.toString(), "poison");
+    assert.ok(status === 502 || body.toString() === "fast", `${status} ${body}`);
   }
 });
 

@@ -119,6 +119,7 @@ test("a client that does not read makes the upstream stop sending, and gets ever
     received += chunk.length;
     if (received > totalBytes) client.socket.destroy();
   });
+  client.socket.resume();
   await once(client.socket, "close");
   assert.ok(received > totalBytes);
 });

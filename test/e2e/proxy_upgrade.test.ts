@@ -106,7 +106,7 @@ test("bytes on both sides of the 101 reach the other side in order", async (t) =
 test("FIN of one side is passed on while the other still sends", async (t) => {
   const { client } = await rawUpgrade(t, (socket) => {
     socket.write(switching);
-    socket.removeAllListeners("data");
+    socket.removeAllListeners("data").removeAllListeners("end");
     let got = "";
     socket.on("data", (data) => (got += data.toString()));
     socket.on("end", () => socket.end(`you sent ${got}`));

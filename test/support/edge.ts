@@ -96,6 +96,7 @@ export class Edge {
     this.stderr = linesOfStream(this.#child.stderr);
     this.accessLog = linesOfFile(scope, this.#accessLogPath);
     this.exit = exitOf(this.#child);
+    void this.exit.then((exit) => this.#tellIfCrashed(exit));
   }
 
   async ready(): Promise<void> {
@@ -186,6 +187,12 @@ export class Edge {
 
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  // A crash must not look like a refused connection in some later test.
+  #tellIfCrashed({ code, signal }: Exit): void {
+    if (signal === null || signal === "SIGKILL") return;
+    console.error(`mango-edge crashed (${signal}, ${code}): ${this.stderr.all.slice(-20).join("\n")}`);
   }
 
   // Drains and ends the process as an operator would.
