@@ -35,7 +35,9 @@ function configure(preset, wanted) {
 
 /** Says nothing when nothing is to do; else the title, then progress, on one line where there is a terminal. */
 async function ninja(dir, targets, title) {
-  const child = spawn("ninja", ["-C", dir, ...targets], { stdio: ["ignore", "pipe", 2] });
+  // Two builds in one folder would corrupt it; the second waits for the first.
+  const command = [join(dir, ".lock"), "ninja", "-C", dir, ...targets];
+  const child = spawn("flock", command, { stdio: ["ignore", "pipe", 2] });
   const exited = once(child, "close");
   const isProgress = (line) => /^\[\d+\/\d+\]/.test(line);
   let started = false;
