@@ -25,13 +25,13 @@ TimerWheel::TimerWheel(uint64_t now_ms) noexcept : now_ms_(now_ms), tick_(now_ms
 void TimerWheel::set(Timer& timer, uint64_t delay_ms) noexcept {
   timer.unlink();
   timer.deadline_ms_ = now_ms_ + delay_ms;
-  file(timer);
+  file(timer, tick_ + 1);
 }
 
-// Rounds the deadline up to a tick not fired yet, and picks the finest level that reaches it.
-void TimerWheel::file(Timer& timer) noexcept {
+// Rounds the deadline up to a tick, none before `first`, and picks the finest level that reaches it.
+void TimerWheel::file(Timer& timer, uint64_t first) noexcept {
   uint64_t due = (timer.deadline_ms_ + (1U << kTickBits) - 1) >> kTickBits;
-  if (due <= tick_) due = tick_ + 1;
+  if (due < first) due = first;
   for (unsigned level = 0; level < kLevels; ++level) {
     const unsigned shift = level * kSlotBits;
     if ((due >> shift) - (tick_ >> shift) < kSlots) {
@@ -65,13 +65,11 @@ void TimerWheel::cascade(unsigned level) noexcept {
     link->unlink();
     due.push_back(*link);
   }
-  --tick_;  // what is due on this very tick must land in the slot about to be fired
   while (due.next != &due) {
     auto* timer = static_cast<Timer*>(due.next);
     timer->unlink();
-    file(*timer);
+    file(*timer, tick_);  // what is due on this very tick lands in the slot about to be fired
   }
-  ++tick_;
 }
 
 void TimerWheel::fire_slot(TimerLink& slot) noexcept {

@@ -65,7 +65,7 @@ class TimerWheel {
   static constexpr unsigned kLevels = 3;
   static constexpr unsigned kTickBits = 3;  // 8 ms
 
-  void file(Timer& timer) noexcept;
+  void file(Timer& timer, uint64_t first) noexcept;
   void cascade(unsigned level) noexcept;
   void fire_slot(TimerLink& slot) noexcept;
 
