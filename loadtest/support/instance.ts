@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { listenerPort, startEdge } from "./edge.ts";
 import { logTail, type Processes } from "./processes.ts";
-import { startUpstream } from "./upstream.ts";
+import { startUpstreamThread } from "./upstream_thread.ts";
 
 const REWRITE_MS = 1_000;
 
@@ -61,7 +61,7 @@ function rewrite(file: string, text: string): void {
 export async function startInstance(processes: Processes): Promise<Instance> {
   const folder = mkdtempSync(join(tmpdir(), "mango-loadtest-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  const upstream = await startUpstream();
+  const upstream = await startUpstreamThread();
   const edge = await startEdge(processes, { folder, config: config(upstream.port, 0), ownGroup: true });
   const { admin } = edge.ready;
   let generation = 0;

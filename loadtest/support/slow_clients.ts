@@ -6,9 +6,11 @@ import { connect as connectTls } from "node:tls";
 
 const DRIP_MS = 1_000;
 const RETRY_MS = 250;
+const RAMP_MS = 3_000; // all at once would measure the runner's own handshakes
 
 interface Kind {
   readonly name: string;
+  readonly share: number; // of all slow clients
   // Opens one client and makes it slow.
   readonly open: (host: string, port: number) => Socket;
 }
@@ -45,27 +47,30 @@ function drip(socket: Socket, text: string, filler: string): Socket {
   return socket.once("close", () => clearInterval(timer));
 }
 
+// The content is more than all socket buffers on the way hold (some 10 MB each, hence the small share of these clients).
 // A socket that is not read does not notice its end either: the drip does, by failing.
 function slowReader(socket: Socket): Socket {
-  socket.write("GET /bytes/100000000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  socket.write("GET /bytes/40000000 HTTP/1.1\r\nHost: localhost\r\n\r\n");
   return drip(socket, "", "\r\n").pause();
 }
 
 const KINDS: readonly Kind[] = [
-  { name: "silent", open: (host, port) => connectTcp(port, host) },
+  { name: "silent", share: 0.3, open: (host, port) => connectTcp(port, host) },
   {
     name: "slow head",
+    share: 0.3,
     open: (host, port) => drip(tls(host, port), "GET / HTTP/1.1\r\nHost: localhost\r\nX: ", "x"),
   },
   {
     name: "slow body",
+    share: 0.3,
     open: (host, port) => {
       const socket = tls(host, port);
       socket.write("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n");
       return drip(socket, "", "x").resume();
     },
   },
-  { name: "slow reader", open: (host, port) => slowReader(tls(host, port)) },
+  { name: "slow reader", share: 0.1, open: (host, port) => slowReader(tls(host, port)) },
 ];
 
 function keepOpen(kind: Kind, host: string, port: number, clients: number) {
@@ -91,7 +96,7 @@ function keepOpen(kind: Kind, host: string, port: number, clients: number) {
     });
   }
 
-  for (let client = 0; client < clients; client++) open();
+  for (let client = 0; client < clients; client++) setTimeout(open, (client * RAMP_MS) / clients);
   return {
     report: (): SlowReport => {
       const ages = [...born.values()].map((time) => Date.now() - time);
@@ -105,8 +110,9 @@ function keepOpen(kind: Kind, host: string, port: number, clients: number) {
 }
 
 export function startSlowClients(host: string, port: number, clients: number): SlowClients {
-  const each = Math.max(1, Math.round(clients / KINDS.length));
-  const groups = KINDS.map((kind) => keepOpen(kind, host, port, each));
+  const groups = KINDS.map((kind) =>
+    keepOpen(kind, host, port, Math.max(1, Math.round(clients * kind.share))),
+  );
   return {
     report: () => groups.map((group) => group.report()),
     stop: () => {
