@@ -52,7 +52,8 @@ class Connection : public Handler {
   [[nodiscard]] bool write(std::string_view bytes);
   // Offers content; answers how much was taken. Less than all: on_writable() will follow.
   [[nodiscard]] size_t write_through(std::string_view bytes);
-  [[nodiscard]] bool output_pending() const noexcept { return !pending_.empty(); }
+  // The peer has not taken all that was meant for it.
+  [[nodiscard]] bool output_pending() const noexcept { return !pending_.empty() || wants_writable_; }
 
   void pause_input() noexcept { paused_ = true; }
   void resume_input();

@@ -58,6 +58,7 @@ struct ListenerCounters {
 };
 
 struct RouteCounters {
+  std::string name;  // set once, before any worker sees the block
   StatusCounts requests;
   OwnCounter active, request_bytes, response_bytes;
   Histogram seconds;

@@ -136,7 +136,9 @@ std::shared_ptr<WorkerView> DataPlane::make_view(Worker& worker, const std::shar
     std::vector<uint32_t> weights;
     for (const config::BackendRef& backend : route.backends) weights.push_back(backend.weight);
     view->backends.emplace_back(config::LoadBalancer::round_robin, weights);
-    view->routes.push_back(&worker.counters().routes.get(route.name));
+    RouteCounters& counters = worker.counters().routes.get(route.name);
+    if (counters.name.empty()) counters.name = route.name;
+    view->routes.push_back(&counters);
   }
   view->no_route = &worker.counters().routes.get("");
   return view;

@@ -128,21 +128,15 @@ bool Exchange::route(http::RequestHead& head) {
 // The policy of the route: addresses, bans, rate limit. The listener's own addresses were checked at accept.
 bool Exchange::check_policy() {
   const PolicyParts& parts = view_->snapshot->policies[policy_];
-  if (!parts.admits(session_->client())) {
-    session_->apply(config::Trigger::denied, "address_denied");
-    return false;
-  }
+  if (!parts.admits(session_->client()) && session_->apply(config::Trigger::denied, "address_denied")) return false;
   if (!worker_.bans().empty()) {
-    if (const config::Ban* ban = worker_.bans().route(route_name(), worker_.unix_ms())) {
-      session_->apply_ban(*ban);
-      return false;
-    }
+    const config::Ban* ban = worker_.bans().route(route_name(), worker_.unix_ms());
+    if (ban != nullptr && session_->apply_ban(*ban)) return false;
   }
   if (parts.rate.interval_us == 0) return true;
   RateLimiter& limiter = worker_.shared().rate_limiter;
   if (limiter.admit(limiter.key(session_->client(), parts.rate_scope), worker_.loop().now_ns(), parts.rate)) return true;
-  session_->apply(config::Trigger::rate_limited, "rate_limited");
-  return false;
+  return !session_->apply(config::Trigger::rate_limited, "rate_limited");
 }
 
 void Exchange::prepare(http::RequestHead& head) {
@@ -224,7 +218,7 @@ bool Exchange::serialise(const http::RequestHead& head) {
   }
   head_ = worker_.buffers().keep(out.text());
   if (head_) return true;
-  session_->apply(config::Trigger::overload, "out_of_buffers");
+  fail(config::Trigger::overload, "out_of_buffers");
   return false;
 }
 

@@ -75,7 +75,10 @@ class Exchange final : public http::ClientEvents, public net::TimerTarget {
   [[nodiscard]] const WorkerView& view() const noexcept { return *view_; }
   [[nodiscard]] std::string_view route_name() const noexcept;
   [[nodiscard]] std::string_view upstream_name() const noexcept;
-  [[nodiscard]] uint16_t status() const noexcept { return status_; }
+  [[nodiscard]] const RouteCounters* route_counters() const noexcept {
+    return route_ == kNone ? view_->no_route : view_->routes[route_];
+  }
+  [[nodiscard]] const ServerPool* server() const noexcept { return server_; }
   void set_reason(const char* reason) noexcept { reason_ = reason; }
 
   size_t slot = 0;  // the worker's: where it keeps this exchange

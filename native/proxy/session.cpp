@@ -5,6 +5,7 @@
 #include <cassert>
 
 #include "proxy/exchange.h"
+#include "proxy/upstream.h"
 
 namespace mango::proxy {
 
@@ -96,11 +97,13 @@ const char* Session::tls_version() const noexcept {
 }
 
 std::string_view Session::route_name() const noexcept {
-  return exchange_ == nullptr ? std::string_view() : exchange_->route_name();
+  if (exchange_ != nullptr) return exchange_->route_name();
+  return last_route_ == nullptr ? std::string_view() : last_route_->name;
 }
 
 std::string_view Session::upstream_name() const noexcept {
-  return exchange_ == nullptr ? std::string_view() : exchange_->upstream_name();
+  if (exchange_ != nullptr) return exchange_->upstream_name();
+  return last_server_ == nullptr ? std::string_view() : last_server_->upstream();
 }
 
 void Session::log_members(JsonLine& line) const {
@@ -174,15 +177,8 @@ void Session::on_request(http::StreamId stream, http::RequestHead& head) {
   drained_bytes_ = 0;
   rate_mark_bytes_ = bytes_in();
   rate_mark_ms_ = phase_ms_;
-  const config::Policy& policy = listener_->view()->document().policies[listener_config().policy];
   if (worker_.shared().draining.load(std::memory_order_relaxed) || listener_->closed()) close_after_ = true;
-  if (policy.max_age_ms != 0 && phase_ms_ - opened_ms_ >= policy.max_age_ms) {
-    close_after_ = true;
-    report(to_string(config::Trigger::max_age), policy.name, config::ActionKind::close, 0, "max_age");
-  } else if (policy.max_requests != 0 && requests_ >= policy.max_requests) {
-    close_after_ = true;
-    report(to_string(config::Trigger::max_requests), policy.name, config::ActionKind::close, 0, "max_requests");
-  }
+  check_last(listener_->view()->document().policies[listener_config().policy]);
   Exchange& exchange = worker_.begin_exchange();
   exchange_ = &exchange;
   exchange.start(*this, stream, head);
@@ -277,6 +273,8 @@ void Session::tunnel_moved() noexcept { active_ms_ = worker_.loop().now_ms(); }
 void Session::exchange_finished(Exchange& exchange) {
   if (exchange_ != &exchange) return;
   const bool answered = exchange.response_started();
+  last_route_ = exchange.route_counters();
+  last_server_ = exchange.server();
   exchange_ = nullptr;
   resume_input();
   if (state_ == SessionState::tunnel) {
@@ -285,7 +283,7 @@ void Session::exchange_finished(Exchange& exchange) {
   }
   if (state_ != SessionState::exchange) return;
   if (!answered || !codec_.persistent() || close_after_) {
-    begin_close();
+    end_after_response();
     return;
   }
   if (request_open_) return;  // the rest of the request is read away first; see on_request_end

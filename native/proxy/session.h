@@ -63,9 +63,10 @@ class Session final : public net::Connection,
   void exchange_finished(Exchange& exchange);
 
   // --- policy ---
-  // Applies the policy's action for a trigger. After it the exchange in progress, if any, may be over.
-  void apply(config::Trigger trigger, const char* reason);
-  void apply_ban(const config::Ban& ban);
+  // Applies the policy's action for a trigger; false if that is `none`: all goes on. Else the exchange in progress, if
+  // any, may be over.
+  bool apply(config::Trigger trigger, const char* reason);
+  bool apply_ban(const config::Ban& ban);
   // By hand, from the admin API: close, reset or abort.
   void act(config::ActionKind action);
   void drain();
@@ -93,7 +94,7 @@ class Session final : public net::Connection,
   [[nodiscard]] uint64_t age_ms() const noexcept { return worker_.loop().now_ms() - opened_ms_; }
   [[nodiscard]] uint64_t idle_ms() const noexcept { return worker_.loop().now_ms() - active_ms_; }
   [[nodiscard]] uint64_t requests() const noexcept { return requests_; }
-  // Of the exchange in progress, "" between requests.
+  // Of the exchange in progress, else of the last one.
   [[nodiscard]] std::string_view route_name() const noexcept;
   [[nodiscard]] std::string_view upstream_name() const noexcept;
   void log_members(JsonLine& line) const;
@@ -122,6 +123,8 @@ class Session final : public net::Connection,
 
   void set_state(SessionState next) noexcept;
   [[nodiscard]] bool admit();
+  void check_last(const config::Policy& policy);
+  void end_after_response();
   void carry_out(config::ActionKind action, uint16_t status, uint32_t delay_ms, const char* reason);
   void respond(uint16_t status, const char* reason);
   void begin_close();
@@ -151,6 +154,8 @@ class Session final : public net::Connection,
   std::shared_ptr<const Snapshot> handshake_snapshot_;  // OpenSSL's callbacks use it until the handshake is done
   http::H1ServerCodec codec_;
   Exchange* exchange_ = nullptr;
+  const RouteCounters* last_route_ = nullptr;   // of the last exchange; these live as long as the worker
+  const ServerPool* last_server_ = nullptr;
   net::Timer timer_;
   const uint64_t id_;
   Address client_;
@@ -170,6 +175,7 @@ class Session final : public net::Connection,
   uint32_t tarpit_ms_ = 0;
   uint16_t tarpit_status_ = 0;
   uint16_t client_port_;
+  config::Trigger last_trigger_ = config::Trigger::drain;  // why no further request is taken
   SessionState state_ = SessionState::handshake;
   bool secure_ = false;
   bool trusted_ = false;

@@ -42,21 +42,46 @@ bool Session::admit() {
   Shared& shared = worker_.shared();
   const config::Document& document = listener_->view()->document();
   if (!worker_.bans().empty()) {
-    if (const config::Ban* ban = worker_.bans().client(client_, worker_.unix_ms())) {
-      apply_ban(*ban);
-      return false;
-    }
+    const config::Ban* ban = worker_.bans().client(client_, worker_.unix_ms());
+    if (ban != nullptr && apply_ban(*ban)) return false;
   }
-  if (!listener_->view()->snapshot->policies[listener_config().policy].admits(client_)) {
-    apply(config::Trigger::denied, "address_denied");
+  if (!listener_->view()->snapshot->policies[listener_config().policy].admits(client_) &&
+      apply(config::Trigger::denied, "address_denied"))
     return false;
-  }
   counted_ = true;
   if (shared.sessions.fetch_add(1, std::memory_order_relaxed) < document.limits.max_sessions) return true;
   // Full: whoever has been idle longest makes room for the newcomer.
   if (worker_.evict_idle()) return true;
-  apply(config::Trigger::overload, "too_many_sessions");
-  return false;
+  return !apply(config::Trigger::overload, "too_many_sessions");
+}
+
+// Whether this request is to be the session's last one: the response says so, and the action follows it.
+void Session::check_last(const config::Policy& policy) {
+  if (policy.max_age_ms != 0 && phase_ms_ - opened_ms_ >= policy.max_age_ms)
+    last_trigger_ = config::Trigger::max_age;
+  else if (policy.max_requests != 0 && requests_ >= policy.max_requests)
+    last_trigger_ = config::Trigger::max_requests;
+  else
+    return;
+  if (policy.action(last_trigger_).action == config::ActionKind::none)
+    last_trigger_ = config::Trigger::drain;
+  else
+    close_after_ = true;
+}
+
+void Session::end_after_response() {
+  const config::Trigger trigger = last_trigger_;
+  if (trigger == config::Trigger::drain) {
+    begin_close();
+    return;
+  }
+  const config::Policy& policy = listener_->view()->document().policies[policy_index()];
+  const config::Action& action = policy.action(trigger);
+  const char* reason = trigger == config::Trigger::max_age ? "max_age" : "max_requests";
+  report(to_string(trigger), policy.name, action.action, 0, reason);
+  (void)flush();  // the response is the client's, whatever comes after it
+  const bool answers = action.action == config::ActionKind::respond;
+  carry_out(answers ? config::ActionKind::close : action.action, 0, action.delay_ms, reason);
 }
 
 // --- triggers -----------------------------------------------------------------------------------------------
@@ -65,23 +90,29 @@ uint32_t Session::policy_index() const noexcept {
   return exchange_ == nullptr ? listener_config().policy : exchange_->policy();
 }
 
-void Session::apply(config::Trigger trigger, const char* reason) {
-  if (state_ == SessionState::closed || state_ == SessionState::aborted) return;
+bool Session::apply(config::Trigger trigger, const char* reason) {
+  if (state_ == SessionState::closed || state_ == SessionState::aborted) return true;
   const WorkerView& view = exchange_ == nullptr ? *listener_->view() : exchange_->view();
   const config::Policy& policy = view.document().policies[policy_index()];
   const config::Action action = policy.action(trigger);
   uint16_t status = action.status;
-  if (status == 0) status = trigger == config::Trigger::protocol_error && refused_.status != 0 ? refused_.status : usual_status(trigger);
-  if (exchange_ != nullptr) exchange_->set_reason(reason);
+  if (status == 0) {
+    const bool refused = trigger == config::Trigger::protocol_error && refused_.status != 0;
+    status = refused ? refused_.status : usual_status(trigger);
+  }
+  if (exchange_ != nullptr && action.action != config::ActionKind::none) exchange_->set_reason(reason);
   report(to_string(trigger), policy.name, action.action, status, reason);
   carry_out(action.action, status, action.delay_ms, reason);
+  return action.action != config::ActionKind::none;
 }
 
-void Session::apply_ban(const config::Ban& ban) {
+bool Session::apply_ban(const config::Ban& ban) {
+  if (ban.action == config::ActionKind::none) return false;
   if (exchange_ != nullptr) exchange_->set_reason("banned");
   const uint16_t status = ban.status == 0 ? 403 : ban.status;
   report("ban", "", ban.action, status, "banned");
   carry_out(ban.action, status, 0, "banned");
+  return true;
 }
 
 void Session::act(config::ActionKind action) {
