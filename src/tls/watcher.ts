@@ -149,6 +149,6 @@ async function fingerprint(file: string): Promise<{ readonly print: string; read
       changedMs: Number(ctimeNs / 1_000_000n),
     };
   } catch (error) {
-    return { print: `unreadable: ${(error as NodeJS.ErrnoException).code}`, changedMs: 0 };
+    return { print: `unreadable: ${(error as NodeJS.ErrnoException).code}`, changedMs: Number.POSITIVE_INFINITY };
   }
 }
