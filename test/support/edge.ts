@@ -5,7 +5,7 @@ import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { existsSync, readFileSync, renameSync, watch, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Readable } from "node:stream";
-import { type Lines, linesOfFile, linesOfStream } from "./lines.ts";
+import { Lines, linesOfFile, linesOfStream } from "./lines.ts";
 import { eventually, repositoryRoot, type Scope, temporaryFolder, withPatience } from "./scope.ts";
 
 export type Config = Readonly<Record<string, unknown>>;
@@ -94,7 +94,8 @@ export class Edge {
     this.#child = launch(["run", "--config", this.configFile, "--ready-file", this.#readyFile], options);
     this.stdout = linesOfStream(this.#child.stdout);
     this.stderr = linesOfStream(this.#child.stderr);
-    this.accessLog = linesOfFile(scope, this.#accessLogPath);
+    // A log elsewhere is a device such as /dev/full, which nobody can follow.
+    this.accessLog = options.accessLog === undefined ? linesOfFile(scope, this.#accessLogPath) : new Lines();
     this.exit = exitOf(this.#child);
     void this.exit.then((exit) => this.#tellIfCrashed(exit));
   }
