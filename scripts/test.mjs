@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { Failure, main, note } from "./lib/log.mjs";
 import { buildNative } from "./lib/native.mjs";
 import { findProgram, pinnedNode, root } from "./lib/paths.mjs";
-import { environment, prepare } from "./lib/prepare.mjs";
+import { buildRelease, environment, preparePackages } from "./lib/prepare.mjs";
 import { capture, run } from "./lib/process.mjs";
 import { runStages } from "./lib/stages.mjs";
 import { ensureClang, ensurePromtool } from "./lib/system_packages.mjs";
@@ -45,8 +45,9 @@ function testFiles(under, { filter }) {
     .sort();
 }
 
-function nodeTests(files, env) {
+async function nodeTests(files, env) {
   if (files.length === 0) return note("no test file matches");
+  await buildRelease();
   check(pinnedNode, ["--test", `--test-timeout=${kTestTimeoutMs}`, ...files], env);
 }
 
@@ -106,6 +107,7 @@ function allStages(options) {
   return [
     { name: "lint", what: "format and lint rules of both languages", body: () => script("lint.mjs") },
     { name: "types", what: "TypeScript's types", body: () => script("lint.mjs", "types") },
+    { name: "build", what: "the addon and libmango.so", body: buildRelease },
     {
       name: "unit",
       what: "control plane, file by file",
@@ -172,7 +174,7 @@ await main(async () => {
     return 0;
   }
   const selected = select(stages, options);
-  await prepare("test");
+  preparePackages("test");
   ensureTools(new Set(selected.map(({ name }) => name)));
   return runStages(selected);
 });

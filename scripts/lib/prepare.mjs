@@ -13,9 +13,17 @@ import { ensureSystemPackages } from "./system_packages.mjs";
 const kReleaseTargets = ["mango_edge", "mango"];
 
 export async function prepare(purpose = "run") {
+  preparePackages(purpose);
+  await buildRelease();
+}
+
+export function preparePackages(purpose) {
   ensureSystemPackages(purpose);
   ensureDependencies();
-  await buildNative("release", kReleaseTargets);
+}
+
+export function buildRelease() {
+  return buildNative("release", kReleaseTargets);
 }
 
 /** The environment of everything we start: build/tools and the pinned Node come first. */
