@@ -93,7 +93,7 @@ bool DataPlane::bind_listeners(const config::Document& document, std::vector<Bou
 
 bool DataPlane::bind_one(const config::Listener& listener, Bound& bound, DataPlaneError& error) {
   const std::string host = listener.host.find(':') == std::string::npos ? listener.host : "[" + listener.host + "]";
-  std::vector<Listener::Socket> sockets;
+  std::vector<net::ListeningSocket> sockets;
   if (!net::Endpoint::parse(host + ":" + std::to_string(listener.port), bound.endpoint)) {
     error = {"SNAPSHOT_INVALID", "listener \"" + listener.name + "\": not an address: " + listener.host};
     return false;
@@ -103,7 +103,7 @@ bool DataPlane::bind_one(const config::Listener& listener, Bound& bound, DataPla
   const bool ours = std::any_of(bound_.begin(), bound_.end(), [&bound](const Bound& old) {
     return bound.endpoint.port() != 0 && old.endpoint.port() == bound.endpoint.port();
   });
-  if (!Listener::bind(*engine_, bound.endpoint, backlog, workers_.size(), ours, sockets, error.message)) {
+  if (!net::ListeningSocket::bind(*engine_, bound.endpoint, backlog, workers_.size(), ours, sockets, error.message)) {
     error.code = "LISTEN_FAILED";
     error.message = "listener \"" + listener.name + "\": " + error.message;
     return false;
@@ -112,7 +112,7 @@ bool DataPlane::bind_one(const config::Listener& listener, Bound& bound, DataPla
   for (size_t i = 0; i < workers_.size(); ++i) {
     Worker& worker = *workers_[i];
     auto own = std::make_shared<Listener>(worker, listener.name, worker.counters().listeners.get(listener.name));
-    own->give(i < sockets.size() ? sockets[i] : Listener::Socket(), bound.endpoint.port(), spread);
+    own->give(i < sockets.size() ? std::move(sockets[i]) : net::ListeningSocket(), bound.endpoint.port(), spread);
     bound.listeners.push_back(std::move(own));
   }
   return true;
