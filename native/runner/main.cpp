@@ -29,7 +29,7 @@ bool read_file(const std::string& path, std::string& text) {
   return file.good() || file.eof();
 }
 
-bool apply(DataPlane& plane, const std::string& path) {
+bool apply_file(DataPlane& plane, const std::string& path) {
   std::string snapshot;
   std::string answer;
   DataPlaneError error;
@@ -61,10 +61,10 @@ int run(const std::string& path, mango::proxy::DataPlaneOptions options) {
     std::cerr << error.code << ": " << error.message << std::endl;
     return 1;
   }
-  if (!apply(*plane, path)) return 1;
+  if (!apply_file(*plane, path)) return 1;
   std::string line;
   while (std::getline(std::cin, line) && line != "stop") {
-    if (line.starts_with("reload ")) (void)apply(*plane, line.substr(7));
+    if (line.starts_with("reload ")) (void)apply_file(*plane, line.substr(7));
     if (line == "counters") std::cout << plane->counters() << std::endl;
   }
   drain(*plane);
