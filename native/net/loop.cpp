@@ -70,6 +70,18 @@ void Loop::retire(std::unique_ptr<Handler> handler) {
   retired_.push_back(std::move(handler));
 }
 
+// What is freed here may own what retires others.
+void Loop::drop_leftovers() noexcept {
+  std::vector<std::function<void()>> work;
+  {
+    const std::lock_guard lock(posted_mutex_);
+    work.swap(posted_);
+  }
+  work.clear();
+  std::vector<std::unique_ptr<Handler>> last;
+  for (last.swap(retired_); !last.empty(); last.swap(retired_)) last.clear();
+}
+
 void Loop::post(std::function<void()> work) {
   {
     const std::lock_guard lock(posted_mutex_);

@@ -57,6 +57,8 @@ class Loop {
   void again(Handler& handler);
   // Takes ownership; the handler gets no turn any more and is freed after this one.
   void retire(std::unique_ptr<Handler> handler);
+  // Frees what was posted or retired and got no turn any more. Only after run() has returned.
+  void drop_leftovers() noexcept;
   // Runs `work` on the loop's thread. From any thread.
   void post(std::function<void()> work);
 

@@ -40,8 +40,8 @@ DataPlane::~DataPlane() { stop(); }
 void DataPlane::stop() {
   if (stopped_) return;
   stopped_ = true;
+  bound_.clear();  // what is left of a listener goes with its worker
   for (const auto& worker : workers_) worker->stop();
-  bound_.clear();
 }
 
 bool DataPlane::apply(std::string_view snapshot_json, std::string& answer, DataPlaneError& error) {

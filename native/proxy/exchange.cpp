@@ -89,7 +89,7 @@ void Exchange::start(Session& session, http::StreamId stream, http::RequestHead&
   set_state(ExchangeState::routing);
   session_ = &session;
   stream_ = stream;
-  view_ = worker_.view();
+  view_ = session.listener().view();  // a removed listener keeps the last view that had it
   started_ns_ = worker_.loop().now_ns();
   policy_ = session.listener_config().policy;
   method_ = head.method;
@@ -300,7 +300,9 @@ void Exchange::send_request() {
   set_deadline();
   upstream_->codec().start(stream_, method_, framing_, upgrade_);
   if (!upstream_->put(head_.text())) return;  // the connection reports its end by itself
-  if (framing_ != http::Framing::none) session_->resume_input();
+  if (framing_ == http::Framing::none) return;
+  if (request_ended_) (void)upstream_->codec().send_end(stream_, {}, *upstream_);  // it had no content at all
+  session_->resume_input();
 }
 
 // --- failure ------------------------------------------------------------------------------------------------

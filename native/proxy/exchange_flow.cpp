@@ -20,7 +20,8 @@ size_t Exchange::on_request_data(std::string_view content) {
 
 void Exchange::on_request_end(std::string_view trailers) {
   request_ended_ = true;
-  if (state_ == ExchangeState::finished || framing_ == http::Framing::none || upstream_ == nullptr) return;
+  if (state_ != ExchangeState::waiting && state_ != ExchangeState::responding) return;  // send_request() ends it
+  if (framing_ == http::Framing::none || upstream_ == nullptr) return;
   on_upstream_progress();
   (void)upstream_->codec().send_end(stream_, trailers, *upstream_);
 }

@@ -57,6 +57,7 @@ void Session::set_state(SessionState next) noexcept {
          (next == S::reading && state_ == S::idle) ||
          (next == S::exchange && (state_ == S::reading || state_ == S::idle)) ||
          (next == S::tunnel && state_ == S::exchange));
+  if (state_ == S::tarpit) worker_.shared().tarpits.fetch_sub(1, std::memory_order_relaxed);
   state_ = next;
   phase_ms_ = worker_.loop().now_ms();
   worker_.file_session(*this, next == S::idle || next == S::handshake);
@@ -201,8 +202,9 @@ void Session::on_request_end(http::StreamId stream, std::string_view trailers) {
     exchange_->on_request_end(trailers);
     return;
   }
+  if (state_ != SessionState::exchange) return;  // the session is ending: what else was received is not looked at
   codec_.finish(stream);
-  if (state_ == SessionState::exchange) become_idle();
+  become_idle();
 }
 
 void Session::on_protocol_error(const http::Refusal& refusal) {

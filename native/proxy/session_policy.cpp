@@ -236,7 +236,6 @@ void Session::start_tarpit(uint16_t status, uint32_t delay_ms, const char* reaso
 
 void Session::finish_close() {
   if (state_ == SessionState::closed) return;
-  if (state_ == SessionState::tarpit) worker_.shared().tarpits.fetch_sub(1, std::memory_order_relaxed);
   set_state(SessionState::closed);
   if (exchange_ != nullptr) exchange_->abandon("closed");
   timer_.clear();

@@ -50,8 +50,12 @@ void Worker::stop() {
   if (!thread_.joinable()) return;
   loop_.stop();
   thread_.join();
+  // Sessions and views hold pools, and pools hold connections: all go while loop, buffers and counters are there.
+  loop_.drop_leftovers();
   pools.clear();
   view_.reset();
+  listeners_.clear();
+  loop_.drop_leftovers();
 }
 
 void Worker::after_turn() {
