@@ -17,8 +17,8 @@ const program = process.env["MANGO_DATAPLANE_RUNNER"];
 const skip =
   program === undefined ? "MANGO_DATAPLANE_RUNNER names no data plane built with sanitizers" : false;
 
-const rounds = 30;
-const reloads = 8;
+const rounds = 8;
+const reloads = 4;
 const KiB = 1024;
 
 async function serveAll(scope: Scope): Promise<Upstream> {

@@ -67,9 +67,12 @@ export class DataplaneRunner {
 
   async #applied(from: number): Promise<void> {
     const died = this.exit.then(({ code, signal }) => {
-      throw new Error(`the data plane ended (${code ?? signal}): ${this.stderr.all.join("\n")}`);
+      throw new Error(
+        `the data plane ended (${code ?? signal}): ${[...this.stdout.all, ...this.stderr.all].join("\n")}`,
+      );
     });
-    const line = await Promise.race([this.stdout.wait('"listeners"', from), died]);
+    const line = await Promise.race([this.stdout.wait(/"listeners"|"error"/, from), died]);
+    if (line.includes('"error"')) throw new Error(`the data plane refused the snapshot: ${line}`);
     const { listeners } = JSON.parse(line) as { listeners: { name: string; port: number }[] };
     this.#ports = new Map(listeners.map(({ name, port }) => [name, port]));
   }
@@ -86,5 +89,10 @@ async function compile(
     JSON.stringify(config),
     process.env,
   );
-  return JSON.stringify(compileSnapshot(loaded, { generation, ticketKeys, endpoints: new Map() }));
+  const snapshot = compileSnapshot(loaded, { generation, ticketKeys, endpoints: new Map() });
+  // The runner is linked with the system's OpenSSL, which may be too old for X25519MLKEM768.
+  const listeners = snapshot.listeners.map((listener) =>
+    listener.tls === null ? listener : { ...listener, tls: { ...listener.tls, groups: "X25519:P-256" } },
+  );
+  return JSON.stringify({ ...snapshot, listeners });
 }
