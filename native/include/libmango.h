@@ -213,11 +213,11 @@ MANGO_API mango_status_e mango_socket_destroy(mango_socket_h socket);
  * SYSTEM_FILE_LIMIT, NO_BUFFERS, NO_MEMORY. */
 MANGO_API mango_status_e mango_socket_open(mango_socket_h socket, int* fd);
 
-/* Closes in order: what was sent still goes out, then FIN; never blocks. With TLS a close_notify goes first if
- * the handshake was done and the kernel takes it. Linux sends RST instead when received bytes were left unread:
- * to be sure that the peer gets the last bytes, shut down SHUT_WR and receive until the end first. The
- * descriptor and the session id are gone, the SSL object is detached (free it now), the handle stays until
- * mango_socket_destroy(). Returns OK, INVALID_HANDLE (also: not open). */
+/* Closes in order: what was sent still goes out, then FIN; never blocks. With TLS a close_notify goes first
+ * if the handshake was done and the kernel takes it. Linux sends RST instead when received bytes were left
+ * unread: to be sure that the peer gets the last bytes, shut down SHUT_WR and receive until the end first.
+ * The descriptor and the session id are gone, the SSL object is detached (free it now), the handle stays
+ * until mango_socket_destroy(). Returns OK, INVALID_HANDLE (also: not open). */
 MANGO_API mango_status_e mango_socket_close(mango_socket_h socket);
 
 /* Forgets the connection without touching it: the descriptor now belongs to the caller alone, in the blocking
@@ -381,7 +381,7 @@ MANGO_API mango_status_e mango_socket_set_nonblocking(mango_socket_h socket, boo
 MANGO_API mango_status_e mango_socket_get_sequence(mango_socket_h socket, uint32_t* tx, uint32_t* rx);
 
 /* ----------------------------------------------------------------------------------------- extensions -- */
-/* Ours: look these up as optional when loading the vendor's library. Any thread. */
+/* Ours: look these up as optional when loading the vendor's library. Any thread, unless said otherwise. */
 
 /* "MANGO_STATUS_AGAIN", or the errno's name ("EDOM"), or "unknown". Static; never null. */
 MANGO_API const char* mango_status_name(mango_status_e status);
@@ -393,6 +393,24 @@ MANGO_API const char* mango_status_message(mango_status_e status);
  * that fields can be added. Sums per-thread blocks: cheap for the threads counted, not atomic as a whole.
  * Returns OK, INVALID_ARGUMENT. */
 MANGO_API mango_status_e mango_get_counters(mango_counters_t* counters, size_t size);
+
+/* Goes on with a server's TLS session without its SSL object, in the spirit of Linux' kTLS: from here on
+ * mango_socket_send_tls() and _recv_tls() protect records themselves, with the same meaning, from the
+ * caller's bytes to the wire and back. Some 500 bytes per session remain. keys: copied; wipe your copy. An
+ * attached SSL must have finished its handshake, hold no bytes (SSL_has_pending) and not be shut down; it is
+ * detached, free it now. Ciphertext received already is kept. Without an SSL the caller has done the
+ * handshake himself.
+ *
+ * Afterwards close_notify, alerts and KeyUpdate are taken care of; AGAIN of recv waits for readability, AGAIN
+ * of send for room. Renegotiation, warning alerts and more than 32 records in a row without content fail with
+ * TLS.
+ *
+ * Suites: TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384 and TLS_CHACHA20_POLY1305_SHA256 of TLS 1.3;
+ * ECDHE-{ECDSA,RSA}-{AES128-GCM-SHA256,AES256-GCM-SHA384,CHACHA20-POLY1305} of TLS 1.2. Thread: the socket's.
+ * Returns OK; else nothing has changed: NOT_SUPPORTED (version or suite), INVALID_ARGUMENT (the SSL is not
+ * ready, or keys are set already), NO_MEMORY, TLS and others (the session had failed), INVALID_HANDLE (also:
+ * not open). */
+MANGO_API mango_status_e mango_socket_set_tls_keys(mango_socket_h socket, const mango_tls_keys_t* keys);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -118,6 +118,22 @@ typedef struct mango_counters {
   uint64_t tls_bytes_out; /* plaintext taken from callers of send_tls */
 } mango_counters_t;
 
+/* Extension: one direction of a TLS session. */
+typedef struct mango_tls_direction {
+  uint8_t secret[48]; /* TLS 1.3: the {client,server}_application_traffic_secret_0, 32 or 48 bytes of it */
+  uint8_t key[32];    /* TLS 1.2: the write key of the key block, 16 or 32 bytes of it */
+  uint8_t iv[12];     /* TLS 1.2: the write IV: 4 bytes (AES-GCM) or 12 (ChaCha20-Poly1305) */
+  uint64_t sequence;  /* of the next record under these keys */
+} mango_tls_direction_t;
+
+/* Extension: what protects the records of a TLS session once its handshake is done. */
+typedef struct mango_tls_keys {
+  uint16_t version;      /* 0x0303 or 0x0304 */
+  uint16_t cipher_suite; /* as on the wire */
+  mango_tls_direction_t tx;
+  mango_tls_direction_t rx;
+} mango_tls_keys_t;
+
 #ifdef __cplusplus
 }
 #endif

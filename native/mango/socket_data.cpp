@@ -20,7 +20,7 @@ namespace {
 
 // An SSL freed by its owner has detached itself, and plain calls work again.
 bool has_tls(const Socket& socket) noexcept {
-  return socket.tls && socket.tls->ssl();
+  return socket.tls && socket.tls->attached();
 }
 
 mango_status_e finish_io(const Socket& socket, ssize_t n, size_t* moved) noexcept {

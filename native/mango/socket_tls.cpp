@@ -27,7 +27,8 @@ mango_status_e mango_socket_set_ssl(mango_socket_h socket, void* ssl) {
     socket_drop_tls(*found);
     return MANGO_STATUS_OK;
   }
-  if (found->tls && found->tls->ssl()) return found->tls->ssl() == ssl ? MANGO_STATUS_OK : MANGO_STATUS_BUSY;
+  if (found->tls && found->tls->attached())
+    return found->tls->ssl() == ssl ? MANGO_STATUS_OK : MANGO_STATUS_BUSY;
   auto* made = new (std::nothrow) TlsSession(*found);
   if (!made || !made->attach(static_cast<SSL*>(ssl))) {
     delete made;
@@ -35,6 +36,18 @@ mango_status_e mango_socket_set_ssl(mango_socket_h socket, void* ssl) {
   }
   socket_drop_tls(*found);
   found->tls = made;
+  return MANGO_STATUS_OK;
+}
+
+mango_status_e mango_socket_set_tls_keys(mango_socket_h socket, const mango_tls_keys_t* keys) {
+  Socket* found = find_open(socket);
+  if (!found) return MANGO_STATUS_INVALID_HANDLE;
+  if (!keys) return MANGO_STATUS_INVALID_ARGUMENT;
+  if (found->tls) return tls_error(*found, found->tls->use_keys(*keys));
+  std::unique_ptr<TlsSession> made(new (std::nothrow) TlsSession(*found));
+  if (!made) return MANGO_STATUS_NO_MEMORY;
+  if (const mango_status_e status = made->use_keys(*keys); status != MANGO_STATUS_OK) return status;
+  found->tls = made.release();
   return MANGO_STATUS_OK;
 }
 

@@ -84,11 +84,7 @@ bool Connection::receive_once() {
   if (!fresh && !room_in_kept()) return false;
   const std::span<char> room = fresh ? std::span<char>(io_.in_.get(), WorkerIo::kScratchBytes) : kept_.room();
   const Transfer got = stream_.recv(room);
-  if (was_handshaking_ && !stream_.handshaking() && (got.io == Io::ok || got.io == Io::again)) {
-    was_handshaking_ = false;
-    on_handshake_done();
-    if (!stream_.is_open()) return false;
-  }
+  if (was_handshaking_ && !stream_.handshaking() && got.io == Io::again) return complete_handshake();
   if (got.io == Io::again) return false;
   if (got.io != Io::ok) {
     end_input(got.io);
@@ -102,6 +98,13 @@ bool Connection::receive_once() {
     (void)offer_kept();
   }
   return stream_.is_open() && !paused_ && !input_ended_ && got.bytes == room.size();
+}
+
+// What the client sent behind its last message may be inside the stream already: receive again.
+bool Connection::complete_handshake() {
+  was_handshaking_ = false;
+  on_handshake_done();
+  return stream_.is_open() && !paused_ && !input_ended_;
 }
 
 void Connection::offer(std::span<char> fresh) {

@@ -105,6 +105,7 @@ class Connection : public Handler {
   void turn_output(uint32_t events);
   void turn_input(uint32_t events);
   bool receive_once();
+  bool complete_handshake();
   void offer(std::span<char> fresh);
   bool offer_kept();
   [[nodiscard]] bool room_in_kept();

@@ -16,23 +16,28 @@ bool Engine::resolve(const std::string& library, std::string& error) {
     name_ = "kernel (built in)";
 #define X(name) name = &::mango_##name;
     MANGO_ENGINE_FUNCTIONS(X)
+    MANGO_ENGINE_EXTENSIONS(X)
 #undef X
     tcp_create = &::mango_tcp_create;
     return true;
   }
   name_ = library;
-  // RTLD_DEEPBIND would give the library its own OpenSSL: one process, one OpenSSL, so symbols resolve globally.
+  // RTLD_DEEPBIND would give the library its own OpenSSL: one process, one OpenSSL, so symbols resolve
+  // globally.
   library_ = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library_ == nullptr) {
     error = "cannot load the engine library " + library + ": " + ::dlerror();
     return false;
   }
   std::string missing;
-#define X(function)                                                                      \
+#define X(function)                                                                       \
   function = reinterpret_cast<decltype(function)>(::dlsym(library_, "mango_" #function)); \
   if (function == nullptr) missing += missing.empty() ? "mango_" #function : ", mango_" #function;
   MANGO_ENGINE_FUNCTIONS(X)
   X(tcp_create)
+#undef X
+#define X(function) function = reinterpret_cast<decltype(function)>(::dlsym(library_, "mango_" #function));
+  MANGO_ENGINE_EXTENSIONS(X)
 #undef X
   if (missing.empty()) return true;
   error = "the engine library " + library + " lacks " + missing;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The offload engine as a table of function pointers: the built-in libmango or a library opened at run time.
 //
-// This folder is the only caller of mango_* functions, and all calls go through the table, so that a DPU's own
-// libmango.so can stand in without a rebuild. Rejected: linking against libmango.so directly, which would make
-// the vendor's library a build dependency and hide a missing symbol until its first call.
+// This folder is the only caller of mango_* functions, and all calls go through the table, so that a DPU's
+// own libmango.so can stand in without a rebuild. Rejected: linking against libmango.so directly, which would
+// make the vendor's library a build dependency and hide a missing symbol until its first call.
 #pragma once
 
 #include <memory>
@@ -43,6 +43,9 @@
   X(socket_reset)                 \
   X(socket_close)
 
+// Extensions of the built-in engine: null where a library lacks one, and the data plane does without.
+#define MANGO_ENGINE_EXTENSIONS(X) X(socket_set_tls_keys)
+
 namespace mango::net {
 
 class Engine {
@@ -57,6 +60,7 @@ class Engine {
 
 #define X(name) decltype(&::mango_##name) name = nullptr;
   MANGO_ENGINE_FUNCTIONS(X)
+  MANGO_ENGINE_EXTENSIONS(X)
 #undef X
   mango_status_e (*tcp_create)(mango_tcp_h*) = nullptr;  // libmango.h overloads this name in C++
 

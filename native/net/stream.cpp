@@ -47,6 +47,7 @@ Stream::Stream(Stream&& other) noexcept
     : engine_(std::exchange(other.engine_, nullptr)),
       socket_(std::exchange(other.socket_, nullptr)),
       fd_(std::exchange(other.fd_, -1)),
+      tls_(std::exchange(other.tls_, false)),
       ssl_(std::move(other.ssl_)) {}
 
 Stream& Stream::operator=(Stream&& other) noexcept {
@@ -55,6 +56,7 @@ Stream& Stream::operator=(Stream&& other) noexcept {
   engine_ = std::exchange(other.engine_, nullptr);
   socket_ = std::exchange(other.socket_, nullptr);
   fd_ = std::exchange(other.fd_, -1);
+  tls_ = std::exchange(other.tls_, false);
   ssl_ = std::move(other.ssl_);
   return *this;
 }
@@ -101,15 +103,30 @@ void Stream::set_no_delay() noexcept {
 bool Stream::start_tls(SslPointer ssl) noexcept {
   if (engine_->socket_set_ssl(socket_, ssl.get()) != MANGO_STATUS_OK) return false;
   ssl_ = std::move(ssl);
+  tls_ = true;
   return true;
+}
+
+bool Stream::use_tls_keys(const mango_tls_keys_t& keys) noexcept {
+  if (engine_ == nullptr || engine_->socket_set_tls_keys == nullptr) return false;
+  if (engine_->socket_set_tls_keys(socket_, &keys) != MANGO_STATUS_OK) return false;
+  ssl_.reset();
+  return true;
+}
+
+Transfer Stream::shake_hands() noexcept {
+  size_t none = 0;
+  const Io io = classify(engine_->socket_recv_tls(socket_, nullptr, 0, &none));
+  return {io == Io::ok ? Io::again : io};
 }
 
 Transfer Stream::recv(std::span<char> room) noexcept {
   if (fd_ < 0) return {Io::failed};
   if (socket_ == nullptr) return classify_local(::recv(fd_, room.data(), room.size(), 0), true);
   ++calls().recv;
+  if (handshaking()) return shake_hands();
   size_t received = 0;
-  const auto status = ssl_ ? engine_->socket_recv_tls(socket_, room.data(), room.size(), &received)
+  const auto status = tls_ ? engine_->socket_recv_tls(socket_, room.data(), room.size(), &received)
                            : engine_->socket_recv(socket_, room.data(), room.size(), &received);
   const Io io = classify(status);
   if (io == Io::ok && received == 0) return {Io::eof};
@@ -121,7 +138,7 @@ Transfer Stream::send(std::string_view bytes) noexcept {
   if (socket_ == nullptr) return classify_local(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), false);
   ++calls().send;
   size_t sent = 0;
-  const auto status = ssl_ ? engine_->socket_send_tls(socket_, bytes.data(), bytes.size(), &sent)
+  const auto status = tls_ ? engine_->socket_send_tls(socket_, bytes.data(), bytes.size(), &sent)
                            : engine_->socket_send(socket_, bytes.data(), bytes.size(), &sent);
   return {classify(status), sent};
 }
@@ -155,6 +172,7 @@ void Stream::close() noexcept {
   }
   socket_ = nullptr;
   fd_ = -1;
+  tls_ = false;
   ssl_.reset();  // after the close: libmango may still send close_notify through it
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One byte stream: offloaded TCP, offloaded TCP under TLS, or a Unix socket. Callers never ask which.
 //
-// TLS records are moved by mango_socket_recv_tls / send_tls on an SSL the stream owns; the handshake happens
-// inside the first receives. Unix sockets are not TCP and so not the engine's business: plain system calls.
+// TLS records are moved by mango_socket_recv_tls / send_tls on an SSL the stream owns, or after the handshake
+// on keys alone where the engine can; the handshake happens inside the first receives. Unix sockets are not
+// TCP and so not the engine's business: plain system calls.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -56,7 +57,8 @@ class Stream {
  public:
   Stream() noexcept = default;
   // Takes over an accepted, non-blocking socket of the engine.
-  Stream(Engine& engine, mango_socket_h socket, int fd) noexcept : engine_(&engine), socket_(socket), fd_(fd) {}
+  Stream(Engine& engine, mango_socket_h socket, int fd) noexcept
+      : engine_(&engine), socket_(socket), fd_(fd) {}
   Stream(Stream&& other) noexcept;
   Stream& operator=(Stream&& other) noexcept;
   ~Stream() { close(); }
@@ -69,10 +71,15 @@ class Stream {
 
   // Attaches TLS; the stream owns the SSL from here on.
   [[nodiscard]] bool start_tls(SslPointer ssl) noexcept;
+  // After the handshake: frees the SSL and goes on with its keys. False where the engine cannot; nothing
+  // changed.
+  bool use_tls_keys(const mango_tls_keys_t& keys) noexcept;
+  // Null without TLS, and after use_tls_keys().
   [[nodiscard]] SSL* ssl() const noexcept { return ssl_.get(); }
   [[nodiscard]] bool handshaking() const noexcept { return ssl_ && !SSL_is_init_finished(ssl_.get()); }
 
-  // Receives once. Fewer bytes than there is room for means: nothing more is there now.
+  // Receives once. Fewer bytes than there is room for means: nothing more is there now. While handshaking,
+  // only goes on with that: `again` when it is over, too, and bytes behind it are for the next call.
   [[nodiscard]] Transfer recv(std::span<char> room) noexcept;
   // Sends once. After `again` the same bytes must be offered again first.
   [[nodiscard]] Transfer send(std::string_view bytes) noexcept;
@@ -91,10 +98,12 @@ class Stream {
 
  private:
   [[nodiscard]] Io connect_local(const Endpoint& endpoint) noexcept;
+  [[nodiscard]] Transfer shake_hands() noexcept;
 
   Engine* engine_ = nullptr;
   mango_socket_h socket_ = nullptr;  // null for a Unix socket
   int fd_ = -1;
+  bool tls_ = false;
   SslPointer ssl_;
 };
 

@@ -5,6 +5,7 @@
 #include <cassert>
 
 #include "proxy/exchange.h"
+#include "tls/traffic_keys.h"
 #include "proxy/upstream.h"
 
 namespace mango::proxy {
@@ -89,14 +90,6 @@ bool Session::access_logged() const noexcept {
   return worker_.shared().access_log.enabled() && listener_->view()->document().access_log;
 }
 
-std::string_view Session::sni() const noexcept {
-  return stream().ssl() == nullptr ? std::string_view() : tls::server_name(stream().ssl());
-}
-
-const char* Session::tls_version() const noexcept {
-  return stream().ssl() == nullptr ? "" : SSL_get_version(stream().ssl());
-}
-
 std::string_view Session::route_name() const noexcept {
   if (exchange_ != nullptr) return exchange_->route_name();
   return last_route_ == nullptr ? std::string_view() : last_route_->name;
@@ -113,29 +106,37 @@ void Session::log_members(JsonLine& line) const {
       .text("listener", listener_->name())
       .text("client", client_text_)
       .number("clientPort", client_port_);
-  if (stream().ssl() == nullptr || stream().handshaking()) return;
-  line.text("tlsVersion", tls_version())
-      .text("tlsCipher", SSL_get_cipher_name(stream().ssl()))
-      .boolean("tlsResumed", SSL_session_reused(stream().ssl()) == 1)
-      .text("sni", sni());
+  if (*tls_facts_.version == 0) return;
+  line.text("tlsVersion", tls_facts_.version)
+      .text("tlsCipher", tls_facts_.cipher)
+      .boolean("tlsResumed", tls_facts_.resumed)
+      .text("sni", sni_);
 }
 
 // --- TLS ----------------------------------------------------------------------------------------------------
 
 void Session::on_handshake_done() {
-  handshake_snapshot_.reset();
+  SSL* ssl = stream().ssl();
+  tls_facts_ = tls::facts(ssl);
+  sni_ = tls::server_name(ssl);
   listener_->counters.handshake.observe_ns(worker_.loop().refresh_now() - opened_ms_ * 1'000'000);
-  count_handshake("ok");
+  count_handshake("ok", tls::group_name(ssl));
+  free_ssl();
+  handshake_snapshot_.reset();
   set_state(SessionState::idle);
   if (worker_.bans().empty()) return;
   if (const config::Ban* ban = worker_.bans().sni(sni(), worker_.unix_ms())) apply_ban(*ban);
 }
 
-void Session::count_handshake(const char* result) {
-  const bool known = stream().ssl() != nullptr && !stream().handshaking();
-  const tls::HandshakeFacts facts = known ? tls::facts(stream().ssl()) : tls::HandshakeFacts{};
+// Where the engine goes on with the keys alone; else the SSL stays and all works the same.
+void Session::free_ssl() {
+  const tls::TrafficKeys keys(stream().ssl());
+  if (keys.get() != nullptr) mutable_stream().use_tls_keys(*keys.get());
+}
+
+void Session::count_handshake(const char* result, const char* group) {
   worker_.counters().rare.count_handshake(
-      {listener_->name(), facts.version, facts.group, facts.cipher, facts.resumed, result});
+      {listener_->name(), tls_facts_.version, group, tls_facts_.cipher, tls_facts_.resumed, result});
 }
 
 // --- input --------------------------------------------------------------------------------------------------

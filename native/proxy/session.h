@@ -86,8 +86,9 @@ class Session final : public net::Connection,
   [[nodiscard]] const ListenerParts& listener_parts() const noexcept {
     return listener_->view()->snapshot->listeners[listener_->index()];
   }
-  [[nodiscard]] std::string_view sni() const noexcept;
-  [[nodiscard]] const char* tls_version() const noexcept;
+  // Known when the handshake is done, "" before.
+  [[nodiscard]] std::string_view sni() const noexcept { return sni_; }
+  [[nodiscard]] const char* tls_version() const noexcept { return tls_facts_.version; }
   [[nodiscard]] bool secure() const noexcept { return secure_; }
   [[nodiscard]] bool trusted() const noexcept { return trusted_; }
   [[nodiscard]] bool access_logged() const noexcept;
@@ -135,7 +136,8 @@ class Session final : public net::Connection,
   void report(std::string_view trigger, std::string_view policy, config::ActionKind action, uint16_t status,
               const char* reason);
   void become_idle();
-  void count_handshake(const char* result);
+  void count_handshake(const char* result, const char* group = "");
+  void free_ssl();
   [[nodiscard]] uint32_t policy_index() const noexcept;
 
   // Timeouts: one timer, set no later than the next deadline; when it fires the deadline is computed again.
@@ -160,6 +162,8 @@ class Session final : public net::Connection,
   const uint64_t id_;
   Address client_;
   std::string client_text_;
+  std::string sni_;
+  tls::HandshakeFacts tls_facts_;
   std::list<Session*>::iterator self_;  // in one of the worker's lists
   uint64_t opened_ms_;
   uint64_t active_ms_;       // last byte either way

@@ -158,8 +158,7 @@ using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
 
 // A server context with a fresh self-signed certificate.
-inline SslContext server_context(int version = TLS1_3_VERSION) {
-  Key key(EVP_EC_gen("P-256"));
+inline SslContext server_context(int version = TLS1_3_VERSION, Key key = Key(EVP_EC_gen("P-256"))) {
   Certificate certificate(X509_new());
   ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
   X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -60);

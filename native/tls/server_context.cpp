@@ -6,13 +6,16 @@
 
 #include <utility>
 
+#include "tls/traffic_keys.h"
+
 namespace mango::tls {
 
 namespace {
 
 // AES-128-GCM first: twice as fast as AES-256 here and as safe for this use; ChaCha20 for clients without AES
 // instructions, which put it first (SSL_OP_PRIORITIZE_CHACHA).
-constexpr const char* kTls13Ciphers = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+constexpr const char* kTls13Ciphers =
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 constexpr const char* kTls12Ciphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
@@ -23,7 +26,8 @@ std::string openssl_reason() {
   return reason == nullptr ? "unknown error" : reason;
 }
 
-// Reads the host_name of a server_name extension (RFC 6066 section 3): list length, type 0, name length, name.
+// Reads the host_name of a server_name extension (RFC 6066 section 3): list length, type 0, name length,
+// name.
 std::string_view hello_server_name(SSL* ssl) noexcept {
   const unsigned char* data = nullptr;
   size_t length = 0;
@@ -38,27 +42,30 @@ bool use(SSL* ssl, const Identity& identity) noexcept {
   SSL_certs_clear(ssl);
   for (const KeyPair* pair : identity.pairs)
     if (!pair->use(ssl)) return false;
-  return SSL_set_session_id_context(ssl, identity.session_context.data(), identity.session_context.size()) == 1;
+  return SSL_set_session_id_context(ssl, identity.session_context.data(), identity.session_context.size()) ==
+         1;
 }
 
 }  // namespace
 
-std::unique_ptr<ServerContext> ServerContext::build(const config::Document& document, const config::ListenerTls& tls,
-                                                    const std::vector<KeyPair>& pairs, const TicketKeys& tickets,
-                                                    std::string& error) {
+std::unique_ptr<ServerContext> ServerContext::build(const config::Document& document,
+                                                    const config::ListenerTls& tls,
+                                                    const std::vector<KeyPair>& pairs,
+                                                    const TicketKeys& tickets, std::string& error) {
   std::unique_ptr<ServerContext> self(new ServerContext());
   self->context_.reset(SSL_CTX_new(TLS_server_method()));
   self->identities_ = IdentityMap::build(document, tls, pairs);
   if (!self->context_ || !self->configure(tls, error)) return nullptr;
   tickets.install(self->context_.get());
+  collect_traffic_keys(self->context_.get());
   return self;
 }
 
 bool ServerContext::configure(const config::ListenerTls& tls, std::string& error) {
   SSL_CTX* context = context_.get();
   SSL_CTX_set_min_proto_version(context, tls.min_version);
-  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                   SSL_OP_PRIORITIZE_CHACHA);
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);  // tickets carry the state
@@ -75,11 +82,13 @@ bool ServerContext::configure(const config::ListenerTls& tls, std::string& error
   }
   if (!alpn_.empty()) SSL_CTX_set_alpn_select_cb(context, &ServerContext::on_alpn, this);
   SSL_CTX_set_client_hello_cb(context, &ServerContext::on_client_hello, this);
-  SSL_CTX_set_tlsext_servername_callback(context, +[](SSL*, int*, void*) { return SSL_TLSEXT_ERR_OK; });
+  SSL_CTX_set_tlsext_servername_callback(
+      context, +[](SSL*, int*, void*) { return SSL_TLSEXT_ERR_OK; });
 
   const Identity& identity = identities_.fallback();
   for (const KeyPair* pair : identity.pairs) {
-    if (SSL_CTX_use_cert_and_key(context, pair->leaf.get(), pair->key.get(), pair->chain.get(), 1) == 1) continue;
+    if (SSL_CTX_use_cert_and_key(context, pair->leaf.get(), pair->key.get(), pair->chain.get(), 1) == 1)
+      continue;
     error = "the default certificate is refused: " + openssl_reason();
     return false;
   }
@@ -125,12 +134,12 @@ int ServerContext::on_client_hello(SSL* ssl, int* alert, void* self) {
 }
 
 // A client that offers ALPN but nothing we speak is refused (RFC 7301 section 3.2).
-int ServerContext::on_alpn(SSL*, const unsigned char** out, unsigned char* out_length, const unsigned char* in,
-                           unsigned in_length, void* self) {
+int ServerContext::on_alpn(SSL*, const unsigned char** out, unsigned char* out_length,
+                           const unsigned char* in, unsigned in_length, void* self) {
   const auto& ours = static_cast<const ServerContext*>(self)->alpn_;
   unsigned char* chosen = nullptr;
-  const int result = SSL_select_next_proto(&chosen, out_length, ours.data(), static_cast<unsigned>(ours.size()), in,
-                                           in_length);
+  const int result = SSL_select_next_proto(&chosen, out_length, ours.data(),
+                                           static_cast<unsigned>(ours.size()), in, in_length);
   *out = chosen;
   return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -140,15 +149,13 @@ std::string_view server_name(const SSL* ssl) noexcept {
   return name == nullptr ? std::string_view() : std::string_view(name);
 }
 
-HandshakeFacts facts(SSL* ssl) noexcept {
-  HandshakeFacts found;
-  found.version = SSL_get_version(ssl);
-  found.cipher = SSL_get_cipher_name(ssl);
-  found.resumed = SSL_session_reused(ssl) == 1;
-  const int group = static_cast<int>(SSL_get_negotiated_group(ssl));
-  const char* name = SSL_group_to_name(ssl, group);
-  found.group = name == nullptr ? "" : name;
-  return found;
+HandshakeFacts facts(const SSL* ssl) noexcept {
+  return {SSL_get_version(ssl), SSL_get_cipher_name(ssl), SSL_session_reused(ssl) == 1};
+}
+
+const char* group_name(SSL* ssl) noexcept {
+  const char* name = SSL_group_to_name(ssl, static_cast<int>(SSL_get_negotiated_group(ssl)));
+  return name == nullptr ? "" : name;
 }
 
 }  // namespace mango::tls

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one TLS listener needs to terminate TLS 1.2 and 1.3: one SSL_CTX with the default identity; the others are put
-// into the SSL while its ClientHello is read.
+// What one TLS listener needs to terminate TLS 1.2 and 1.3: one SSL_CTX with the default identity; the others
+// are put into the SSL while its ClientHello is read.
 //
 // Rejected: an SSL_CTX per name. At some 50 kB each, 10,000 names would cost half a gigabyte.
 #pragma once
@@ -16,11 +16,10 @@
 
 namespace mango::tls {
 
-// The facts of a finished handshake, for logs and metrics. Views live as long as the SSL.
+// The facts of a finished handshake, for logs and metrics.
 struct HandshakeFacts {
-  const char* version = "";  // "TLSv1.3"
-  const char* cipher = "";
-  const char* group = "";
+  const char* version = "";  // "TLSv1.3"; static
+  const char* cipher = "";   // static
   bool resumed = false;
 };
 
@@ -35,8 +34,8 @@ class ServerContext {
   // An SSL for one accepted session, in server state. Null only when memory is exhausted.
   [[nodiscard]] net::SslPointer accept() const noexcept;
 
-  // Whether a request for `host` may be answered on a session opened with `sni` ("" = none): both must lead to the
-  // same identity, else the answer is 421 (RFC 9110 section 15.5.20).
+  // Whether a request for `host` may be answered on a session opened with `sni` ("" = none): both must lead
+  // to the same identity, else the answer is 421 (RFC 9110 section 15.5.20).
   [[nodiscard]] bool covers(std::string_view sni, std::string_view host) const noexcept {
     return &identities_.find(sni) == &identities_.find(host);
   }
@@ -56,6 +55,8 @@ class ServerContext {
 
 // The server name a client asked for, "" if none (RFC 6066 section 3).
 [[nodiscard]] std::string_view server_name(const SSL* ssl) noexcept;
-[[nodiscard]] HandshakeFacts facts(SSL* ssl) noexcept;
+[[nodiscard]] HandshakeFacts facts(const SSL* ssl) noexcept;
+// The key exchange, "" if none; lives as long as the SSL.
+[[nodiscard]] const char* group_name(SSL* ssl) noexcept;
 
 }  // namespace mango::tls
