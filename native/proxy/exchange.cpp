@@ -94,6 +94,7 @@ void Exchange::start(Session& session, http::StreamId stream, http::RequestHead&
   policy_ = session.listener_config().policy;
   method_ = head.method;
   framing_ = head.framing;
+  request_ended_ = framing_ == http::Framing::none;
   content_length_ = head.content_length;
   upgrade_ = !head.upgrade.empty();
   expects_continue_ = head.expect_continue;
@@ -356,54 +357,43 @@ bool Exchange::drainable(uint64_t limit_bytes) const noexcept {
   return framing_ == http::Framing::length && content_length_ - request_bytes_ <= limit_bytes;
 }
 
-void Exchange::set_deadline() {
+Exchange::Deadline Exchange::deadline() const noexcept {
   const config::Route& route = view_->document().routes[route_];
-  const uint64_t now_ms = worker_.loop().now_ms();
-  uint64_t delay_ms = server_->timeouts().response_ms;
-  const auto at_most = [&](uint64_t since_ms, uint64_t limit_ms) {
-    if (limit_ms == 0) return;
-    const uint64_t due_ms = since_ms + limit_ms;
-    const uint64_t left_ms = due_ms > now_ms ? due_ms - now_ms : 0;
-    if (delay_ms == 0 || left_ms < delay_ms) delay_ms = left_ms;
+  const config::UpstreamTimeouts& upstream = server_->timeouts();
+  Deadline next;
+  const auto at = [&next](uint64_t since_ms, uint32_t limit_ms, const char* reason) {
+    if (limit_ms != 0 && since_ms + limit_ms < next.due_ms) next = {since_ms + limit_ms, reason};
   };
-  if (delay_ms != 0) {
-    const uint64_t limit_ms = delay_ms;
-    delay_ms = 0;
-    at_most(progress_ms_, limit_ms);
-  }
-  at_most(started_ns_ / 1'000'000, route.timeouts.request_ms);
-  at_most(sent_ns_ / 1'000'000, route.timeouts.backend_request_ms);
-  if (delay_ms != 0 || route.timeouts.request_ms != 0 || route.timeouts.backend_request_ms != 0 ||
-      server_->timeouts().response_ms != 0)
-    worker_.loop().timers().set(timer_, delay_ms);
+  at(started_ns_ / 1'000'000, route.timeouts.request_ms, "request_timeout");
+  at(sent_ns_ / 1'000'000, route.timeouts.backend_request_ms, "backend_request_timeout");
+  if (state_ == ExchangeState::responding)
+    at(progress_ms_, upstream.idle_ms, "upstream_idle_timeout");
+  else if (request_ended_)
+    at(progress_ms_, upstream.response_ms, "upstream_response_timeout");
+  return next;
 }
 
-// The timer is set once and looks at the time when it fires: moving it with every byte would cost more.
-void Exchange::on_timer(net::Timer&) {
-  const config::Route& route = view_->document().routes[route_];
+void Exchange::set_deadline() noexcept {
+  const uint64_t due_ms = deadline().due_ms;
   const uint64_t now_ms = worker_.loop().now_ms();
-  const auto passed = [now_ms](uint64_t since_ms, uint64_t limit_ms) {
-    return limit_ms != 0 && now_ms >= since_ms + limit_ms;
-  };
-  const char* reason = nullptr;
-  if (passed(started_ns_ / 1'000'000, route.timeouts.request_ms))
-    reason = "request_timeout";
-  else if (passed(sent_ns_ / 1'000'000, route.timeouts.backend_request_ms))
-    reason = "backend_request_timeout";
-  else if (passed(progress_ms_, server_->timeouts().response_ms)) {
-    // Not the server's fault while the client's side holds things up.
-    if (!request_ended_ || (upstream_ != nullptr && upstream_->input_paused()))
-      on_upstream_progress();
-    else
-      reason = "upstream_response_timeout";
-  }
-  if (reason == nullptr) {
+  if (due_ms == UINT64_MAX)
+    timer_.clear();
+  else
+    worker_.loop().timers().set(timer_, due_ms > now_ms ? due_ms - now_ms : 0);
+}
+
+// The timer is not moved with every byte, it looks at the time when it fires. While the client's side holds things up
+// the server cannot be late.
+void Exchange::on_timer(net::Timer&) {
+  if (upstream_ != nullptr && upstream_->input_paused()) on_upstream_progress();
+  const Deadline passed = deadline();
+  if (passed.due_ms > worker_.loop().now_ms()) {
     set_deadline();
     return;
   }
-  server_->failed(reason);
+  server_->failed(passed.reason);
   detach_upstream(false);
-  fail(config::Trigger::upstream_timeout, reason);
+  fail(config::Trigger::upstream_timeout, passed.reason);
 }
 
 // --- the end ------------------------------------------------------------------------------------------------

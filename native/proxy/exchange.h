@@ -103,7 +103,12 @@ class Exchange final : public http::ClientEvents, public net::TimerTarget {
   void detach_upstream(bool reusable);
   void fail(config::Trigger trigger, const char* reason);
   void open_tunnel(http::ResponseHead& head);
-  void set_deadline();
+  struct Deadline {
+    uint64_t due_ms = UINT64_MAX;
+    const char* reason = "";
+  };
+  [[nodiscard]] Deadline deadline() const noexcept;
+  void set_deadline() noexcept;
   void finish();
   void account();
   void log();

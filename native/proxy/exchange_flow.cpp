@@ -24,6 +24,7 @@ void Exchange::on_request_end(std::string_view trailers) {
   if (framing_ == http::Framing::none || upstream_ == nullptr) return;
   on_upstream_progress();
   (void)upstream_->codec().send_end(stream_, trailers, *upstream_);
+  set_deadline();
 }
 
 void Exchange::on_upstream_writable() { session_->resume_input(); }
@@ -64,6 +65,7 @@ void Exchange::on_response(http::StreamId, http::ResponseHead& head) {
     return;
   }
   set_state(ExchangeState::responding);
+  set_deadline();
   response_started_ = true;
   head_ = net::Buffer();
   const RouteParts& parts = view_->snapshot->routes[route_];
