@@ -82,6 +82,7 @@ mango_status_e mango_socket_set_option(mango_socket_h socket, int level, int opt
 mango_status_e mango_socket_set_nonblocking(mango_socket_h socket, bool enable) {
   Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
+  if (found->nonblocking == enable) return MANGO_STATUS_OK;
   int on = enable ? 1 : 0;
   if (ioctl(found->descriptor(), FIONBIO, &on) != 0) return status_of_errno(errno);
   found->nonblocking = enable;
