@@ -67,7 +67,12 @@ void Connection::turn_output(uint32_t events) {
 
 void Connection::turn_input(uint32_t events) {
   if (!paused_ && !kept_.empty() && !offer_kept()) return;
-  if (!stream_.is_open() || input_ended_) return;
+  if (!stream_.is_open()) return;
+  if (input_ended_) {
+    // These events cannot be masked either, and say that nobody will take our output.
+    if ((events & (EPOLLERR | EPOLLHUP)) != 0) on_output_failed(Io::reset);
+    return;
+  }
   if (paused_) {
     // A reset cannot be masked: without this a paused connection would spin on it.
     if ((events & (EPOLLERR | EPOLLHUP)) != 0) end_input(Io::reset);
@@ -152,7 +157,10 @@ void Connection::resume_input() {
 
 bool Connection::write(std::string_view bytes) {
   if (!stream_.is_open() || output_error_ != Io::ok) return false;
-  return pending_.empty() ? gather(bytes) : keep_output(bytes);
+  if (pending_.empty() ? gather(bytes) : keep_output(bytes)) return true;
+  output_error_ = Io::failed;  // there is a hole in the output now: nothing may follow it
+  io_.loop.again(*this);
+  return false;
 }
 
 bool Connection::gather(std::string_view bytes) {
@@ -176,7 +184,13 @@ size_t Connection::write_through(std::string_view bytes) {
     wants_writable_ = true;
     return 0;
   }
-  if (bytes.size() <= kGatherBytes) return gather(bytes) ? bytes.size() : 0;
+  if (bytes.size() <= kGatherBytes) {
+    // Content stops well before the buffer is full, so that the framing around it always fits.
+    const bool full = io_.writer_ == this && io_.out_used_ + bytes.size() > kGatherLimitBytes;
+    if ((!full || flush()) && gather(bytes)) return bytes.size();
+    wants_writable_ = true;
+    return 0;
+  }
   std::string_view rest = bytes;
   if (io_.writer_ == this && io_.out_used_ > 0) {
     // Fill the record that the head began, so that the head does not travel in one of its own.

@@ -98,6 +98,7 @@ class Connection : public Handler {
  private:
   friend class WorkerIo;
   static constexpr size_t kGatherBytes = 8 * 1024;   // larger slices are not copied
+  static constexpr size_t kGatherLimitBytes = WorkerIo::kScratchBytes / 2;
   static constexpr size_t kRecordBytes = 16 * 1024;  // what one TLS record holds
   static constexpr int kReceivesPerTurn = 4;         // then others get their turn
 

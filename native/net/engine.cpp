@@ -63,7 +63,7 @@ bool Engine::start(std::string& error) {
 Engine::~Engine() {
   if (tcp_ != nullptr) (void)tcp_destroy(tcp_);
   if (context_ != nullptr) (void)context_destroy(context_);
-  if (library_ != nullptr) ::dlclose(library_);
+  // The library stays loaded: what it keeps for the whole process may still be in use.
 }
 
 }  // namespace mango::net

@@ -94,10 +94,15 @@ void AccessLog::run() {
     uint64_t wakeups = 0;
     (void)!::read(wake_, &wakeups, sizeof wakeups);
     if (reopen_.exchange(false, std::memory_order_acq_rel)) open_again();
-    for (const auto& ring : rings_)
-      while (write_out(*ring)) {
-      }
+    write_all();
   }
+  write_all();  // what came between the last round and the wish to stop
+}
+
+void AccessLog::write_all() {
+  for (const auto& ring : rings_)
+    while (write_out(*ring)) {
+    }
 }
 
 // Writes one run of a ring; true if there may be more. What the disk refuses is dropped and counted by lines, so that

@@ -52,6 +52,7 @@ class AccessLog {
   static constexpr size_t kRingBytes = 1 << 20;
   AccessLog() = default;
   void run();
+  void write_all();
   bool write_out(ByteRing& ring);
   void open_again();
 

@@ -182,8 +182,9 @@ void UpstreamConnection::on_writable() {
 
 // A server may answer and close while the request is still being sent: what it said is then in its socket's
 // receive buffer, so the end of the input decides, not the failed send.
-void UpstreamConnection::on_output_failed(net::Io) {
-  if (exchange_ == nullptr || !input_paused()) {
+void UpstreamConnection::on_output_failed(net::Io io) {
+  const bool may_have_answered = exchange_ == nullptr || (!input_paused() && !input_ended());
+  if (may_have_answered && io != net::Io::failed) {
     discard_output();
     return;
   }
