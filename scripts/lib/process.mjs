@@ -2,14 +2,16 @@
 // Child processes: plain commands that must succeed, and the one long-lived program a script is a front for.
 import { spawn, spawnSync } from "node:child_process";
 import { constants } from "node:os";
+import { basename } from "node:path";
 import { Failure } from "./log.mjs";
 
 /** Runs a command with its output on our standard error; fails if it does. */
 export function run(command, args, options = {}) {
   const { status, signal, error } = spawnSync(command, args, { stdio: ["ignore", 2, 2], ...options });
   if (error) throw new Failure(`cannot run ${command}: ${error.message}`);
-  if (status !== 0)
-    throw new Failure(`${command} ${args[0] ?? ""} failed (${signal ?? `exit status ${status}`})`);
+  if (status === 0) return;
+  const words = [command, ...args].slice(0, 3).map((word) => basename(word));
+  throw new Failure(`${words.join(" ")} failed (${signal ?? `exit status ${status}`})`);
 }
 
 /** Runs a command silently; answers its status and output. */
