@@ -159,7 +159,7 @@ TEST_F(ConnectionTest, FinishesAfterAllItWasGiven) {
 // Whoever is refused is called when there is room again; what waits in between is bounded and whole.
 TEST_F(ConnectionTest, StopsAWriterAndCallsItAgain) {
   connect(4096);
-  constexpr size_t kTotal = 24 << 20;
+  constexpr size_t kTotal = 8 << 20;
   for (const size_t piece : {100UL, 1000UL, 8000UL, 8192UL, 8193UL, 60'000UL}) {
     size_t written = 0;
     size_t refusals = 0;
@@ -187,7 +187,9 @@ TEST_F(ConnectionTest, StopsAWriterAndCallsItAgain) {
     refused.get_future().wait();
     const std::string all = peer_reads(kTotal);
     ASSERT_EQ(kTotal, all.size()) << piece;
-    for (size_t at = 0; at < kTotal; ++at) ASSERT_EQ(byte_at(at), all[at]) << at;
+    size_t same = 0;
+    while (same < kTotal && all[same] == byte_at(same)) ++same;
+    ASSERT_EQ(kTotal, same) << piece;
     all_written.get_future().wait();
   }
   on_loop([&] { EXPECT_EQ(0U, pool.held_bytes()); });
