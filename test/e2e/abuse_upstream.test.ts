@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { proxyTo } from "../support/configs.ts";
 import { startEdge } from "../support/edge.ts";
 import { RawClient } from "../support/raw_client.ts";
+import { fileScope } from "../support/scope.ts";
 import { rawUpstream, type Script, tcpUpstream } from "../support/upstreams.ts";
 
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
@@ -15,6 +16,9 @@ const never = {
   timeouts: { response: "1s", idle: "1s" },
 };
 const setup = { upstream: never, route: { retry: { attempts: 0 } }, top: { workers: 1 } };
+
+// One proxy for all: every test puts its own upstream behind it by a reload.
+const edge = await startEdge(fileScope, proxyTo("http://127.0.0.1:1", setup));
 
 const answering =
   (bytes: string): Script =>
@@ -65,13 +69,15 @@ const unbelievable: Readonly<Record<string, readonly [item: number, script: Scri
 for (const [what, [item, script]] of Object.entries(unbelievable)) {
   test(`abuse ${item}: an upstream that answers ${what} gives 502 with a reason`, async (t) => {
     const upstream = await rawUpstream(t, script);
-    const edge = await startEdge(t, proxyTo(upstream.url, setup));
+    await edge.reload(proxyTo(upstream.url, setup));
     const client = await RawClient.open(t, { port: edge.port("main") });
-    await client.send(get("/x"));
+    const path = `/${what.replaceAll(" ", "-")}`;
+    await client.send(get(path));
     let response = await client.response();
     while (response.status === 100 || response.status === 103) response = await client.response();
     assert.equal(response.status, 502);
-    const record = await edge.accessRecord((each) => each["status"] === 502);
+    const record = await edge.accessRecord((each) => each["path"] === path);
+    assert.equal(record["status"], 502);
     assert.match(String(record["reason"]), /\w/);
     await upstream.log.wait("closed");
   });
@@ -84,7 +90,7 @@ test("abuse 22: a connection on which an upstream spoke before its request serve
     socket.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfast");
     socket.on("data", () => socket.write(ok));
   });
-  const edge = await startEdge(t, proxyTo(upstream.url, setup));
+  await edge.reload(proxyTo(upstream.url, setup));
   for (let i = 0; i < 5; i += 1) {
     const client = await RawClient.open(t, { port: edge.port("main") });
     await client.send(get(`/${i}`));
@@ -100,7 +106,7 @@ test("abuse 22: bytes after the end of a response poison no other request", asyn
       head.startsWith("GET /first") ? ok + extra : "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine",
     );
   });
-  const edge = await startEdge(t, proxyTo(upstream.url, setup));
+  await edge.reload(proxyTo(upstream.url, setup));
   const client = await RawClient.open(t, { port: edge.port("main") });
   await client.send(get("/first"));
   assert.equal((await client.response()).body.toString(), "ok");
@@ -116,7 +122,7 @@ test("abuse 22: bytes that come on a pooled connection after its response are th
       setImmediate(() => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")),
     );
   });
-  const edge = await startEdge(t, proxyTo(upstream.url, setup));
+  await edge.reload(proxyTo(upstream.url, setup));
   const client = await RawClient.open(t, { port: edge.port("main") });
   for (let i = 0; i < 20; i += 1) {
     await client.send(get(`/${i}`));
@@ -129,7 +135,7 @@ test("abuse 22: a Content-Length larger than the content fails the exchange visi
   const upstream = await rawUpstream(t, (socket) =>
     socket.end("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"),
   );
-  const edge = await startEdge(t, proxyTo(upstream.url, setup));
+  await edge.reload(proxyTo(upstream.url, setup));
   const client = await RawClient.open(t, { port: edge.port("main") });
   await client.send(get("/short") + get("/next"));
   await client.ended();
@@ -147,7 +153,7 @@ test("abuse 22: a Content-Length smaller than the content delivers that much and
   const upstream = await rawUpstream(t, (socket) =>
     socket.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlong and longer"),
   );
-  const edge = await startEdge(t, proxyTo(upstream.url, setup));
+  await edge.reload(proxyTo(upstream.url, setup));
   const client = await RawClient.open(t, { port: edge.port("main") });
   for (const path of ["/a", "/b", "/c"]) {
     await client.send(get(path));
@@ -159,7 +165,7 @@ test("abuse 22: a Content-Length smaller than the content delivers that much and
 test("abuse 23: of two heads the first is the answer and the second nobody's", async (t) => {
   const head = "HTTP/1.1 200 OK\r\nX-Head: first\r\nContent-Length: 0\r\n\r\n";
   const upstream = await rawUpstream(t, answering(head + head.replace("first", "second")));
-  const edge = await startEdge(t, proxyTo(upstream.url, setup));
+  await edge.reload(proxyTo(upstream.url, setup));
   const client = await RawClient.open(t, { port: edge.port("main") });
   for (let i = 0; i < 3; i += 1) {
     await client.send(get(`/${i}`));
@@ -172,7 +178,7 @@ test("abuse 23: a broken chunk in a response ends the client's connection withou
     t,
     answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n"),
   );
-  const edge = await startEdge(t, proxyTo(upstream.url, setup));
+  await edge.reload(proxyTo(upstream.url, setup));
   const client = await RawClient.open(t, { port: edge.port("main") });
   await client.send(get("/chunk") + get("/next"));
   await client.ended();
@@ -188,7 +194,7 @@ test("abuse 4: bytes sent after an Upgrade request are not tunnelled before the 
     socket.on("data", (data) => upstream.log.push(`later ${JSON.stringify(data.toString())}\n`));
     socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno");
   });
-  const edge = await startEdge(t, proxyTo(upstream.url, setup));
+  await edge.reload(proxyTo(upstream.url, setup));
   const client = await RawClient.open(t, { port: edge.port("main") });
   await client.send(
     "GET /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x05hello",
@@ -205,23 +211,22 @@ test("abuse 4: after a 200 instead of the 101 the next request is framed and rou
   const upstream = await rawUpstream(t, (socket, head) => {
     socket.write(`HTTP/1.1 200 OK\r\nX-Path: ${head.split(" ")[1]}\r\nContent-Length: 0\r\n\r\n`);
   });
-  const edge = await startEdge(t, proxyTo(upstream.url, setup));
+  await edge.reload(proxyTo(upstream.url, setup));
   const client = await RawClient.open(t, { port: edge.port("main") });
   await client.send(
     `GET /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n${get("/after")}`,
   );
   assert.match((await client.response()).head, /x-path: \/up/i);
-  if ((await Promise.race([client.ended(), client.receive("x-path")]).catch(() => "fin")) === "fin") return;
   const next = await client.response();
+  assert.equal(next.status, 200);
   assert.match(next.head, /x-path: \/after/i);
-  assert.match(next.head, /x-forwarded|^HTTP/i);
 });
 
 test("abuse 5: an early response with unread content never lets that content become a request", async (t) => {
   const upstream = await rawUpstream(t, (socket, head) => {
     socket.write(head.startsWith("POST") ? "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n" : ok);
   });
-  const edge = await startEdge(t, proxyTo(upstream.url, setup));
+  await edge.reload(proxyTo(upstream.url, setup));
   const client = await RawClient.open(t, { port: edge.port("main") });
   const hidden = get("/hidden");
   await client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${hidden.length + 1}\r\n\r\n`);
