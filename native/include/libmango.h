@@ -396,7 +396,7 @@ MANGO_API mango_status_e mango_get_counters(mango_counters_t* counters, size_t s
 
 /* Goes on with a server's TLS session without its SSL object, in the spirit of Linux' kTLS: from here on
  * mango_socket_send_tls() and _recv_tls() protect records themselves, with the same meaning, from the
- * caller's bytes to the wire and back. Some 500 bytes per session remain. keys: copied; wipe your copy. An
+ * caller's bytes to the wire and back. Some 400 bytes per session remain. keys: copied; wipe your copy. An
  * attached SSL must have finished its handshake, hold no bytes (SSL_has_pending) and not be shut down; it is
  * detached, free it now. Ciphertext received already is kept. Without an SSL the caller has done the
  * handshake himself.

@@ -81,16 +81,16 @@ void put_number(uint8_t* to, uint64_t number, size_t bytes) noexcept {
 // HKDF-Expand-Label (RFC 8446 section 7.1) with an empty context.
 bool expand_label(const RecordSuite& suite, const uint8_t* secret, std::string_view label, uint8_t* out,
                   size_t length) noexcept {
-  uint8_t info[32] = {0, static_cast<uint8_t>(length), static_cast<uint8_t>(6 + label.size())};
-  std::memcpy(info + 3, "tls13 ", 6);
-  std::memcpy(info + 9, label.data(), label.size());
-  const size_t info_bytes = 9 + label.size() + 1;  // and a context of no bytes
+  static constexpr std::string_view kPrefix = "tls13 ";
+  const size_t label_bytes = kPrefix.size() + label.size();
+  uint8_t info[32] = {0, static_cast<uint8_t>(length), static_cast<uint8_t>(label_bytes)};
+  std::copy(label.begin(), label.end(), std::copy(kPrefix.begin(), kPrefix.end(), info + 3));
+  const size_t info_bytes = 3 + label_bytes + 1;  // the last one: a context of no bytes
   int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
-  char digest[8] = {};
-  std::memcpy(digest, suite.hash_bytes == 48 ? "SHA384" : "SHA256", 6);
+  const char* digest = suite.hash_bytes == kMaxHashBytes ? "SHA384" : "SHA256";
   const OSSL_PARAM parameters[] = {
       OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
-      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, const_cast<char*>(digest), 0),
       OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, const_cast<uint8_t*>(secret), suite.hash_bytes),
       OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, info_bytes), OSSL_PARAM_construct_end()};
   const std::unique_ptr<EVP_KDF_CTX, Free> context(EVP_KDF_CTX_new(hkdf()));
@@ -135,10 +135,10 @@ void RecordKeys::set_key(const RecordSuite& suite, const uint8_t* key, const uin
 
 bool RecordKeys::update() noexcept {
   uint8_t next[kMaxHashBytes];
-  if (!expand_label(*suite_, secret_, "traffic upd", next, suite_->hash_bytes)) return false;
-  std::memcpy(secret_, next, suite_->hash_bytes);
+  const bool ok = expand_label(*suite_, secret_, "traffic upd", next, suite_->hash_bytes);
+  if (ok) std::memcpy(secret_, next, suite_->hash_bytes);
   OPENSSL_cleanse(next, sizeof next);
-  return derive();
+  return ok && derive();
 }
 
 bool RecordKeys::derive() noexcept {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What protects the records of a session after its handshake, taken out of OpenSSL, so that the SSL (14 kB)
+// What protects the records of a session after its handshake, taken out of OpenSSL, so that the SSL (19 kB)
 // can be freed and the engine goes on with the keys alone.
 //
 // OpenSSL has no function for this, but tells all of it: the traffic secrets of TLS 1.3 to the key log
