@@ -22,7 +22,7 @@ bool Connection::attach(Stream stream, bool connecting) {
 void Connection::close_stream() noexcept {
   discard_output();
   if (!stream_.is_open()) return;
-  io_.loop.unwatch(stream_.fd());
+  if (!deaf_) io_.loop.unwatch(stream_.fd());
   stream_.close();
   kept_ = Buffer();
 }
@@ -74,8 +74,12 @@ void Connection::turn_input(uint32_t events) {
     return;
   }
   if (paused_) {
-    // A reset cannot be masked: without this a paused connection would spin on it.
-    if ((events & (EPOLLERR | EPOLLHUP)) != 0) end_input(Io::reset);
+    // Neither can be masked, and a paused connection would spin on them. A reset is the end; after an orderly end of
+    // both directions there may be bytes left to read, so the connection only goes deaf until it is resumed.
+    if ((events & EPOLLERR) != 0)
+      end_input(Io::reset);
+    else if ((events & EPOLLHUP) != 0)
+      go_deaf();
     return;
   }
   for (int round = 0; round < kReceivesPerTurn; ++round)
@@ -147,9 +151,16 @@ void Connection::end_input(Io io) {
   on_input_end(io);
 }
 
+void Connection::go_deaf() noexcept {
+  if (deaf_) return;
+  deaf_ = true;
+  io_.loop.unwatch(stream_.fd());
+}
+
 void Connection::resume_input() {
   if (!paused_) return;
   paused_ = false;
+  if (std::exchange(deaf_, false)) (void)io_.loop.watch(stream_.fd(), *this, interest_);
   io_.loop.again(*this);
 }
 
@@ -214,6 +225,7 @@ bool Connection::send_all(std::string_view& bytes) {
   while (!bytes.empty()) {
     const Transfer sent = stream_.send(bytes);
     bytes_out_ += sent.bytes;
+    if (sent.bytes > 0) sent_ms_ = io_.loop.now_ms();
     bytes.remove_prefix(sent.bytes);
     if (sent.io == Io::ok) continue;
     if (sent.io != Io::again) {
@@ -271,7 +283,7 @@ void Connection::update_interest() {
   uint32_t wanted = 0;
   if (connecting_ || wants_writable_ || !pending_.empty()) wanted |= EPOLLOUT;
   if (!connecting_ && !paused_ && !input_ended_) wanted |= stream_.waits_for_write() ? EPOLLOUT : EPOLLIN;
-  if (wanted == interest_) return;
+  if (wanted == interest_ || deaf_) return;
   if (io_.loop.rewatch(stream_.fd(), *this, wanted)) interest_ = wanted;
 }
 

@@ -62,6 +62,8 @@ class Connection : public Handler {
   [[nodiscard]] const Stream& stream() const noexcept { return stream_; }
   [[nodiscard]] uint64_t bytes_in() const noexcept { return bytes_in_; }
   [[nodiscard]] uint64_t bytes_out() const noexcept { return bytes_out_; }
+  // When the peer last took something, on the loop's clock; 0 = never.
+  [[nodiscard]] uint64_t sent_ms() const noexcept { return sent_ms_; }
 
   void on_turn(uint32_t events) final;
 
@@ -111,6 +113,7 @@ class Connection : public Handler {
   bool offer_kept();
   [[nodiscard]] bool room_in_kept();
   void end_input(Io io);
+  void go_deaf() noexcept;
   bool send_all(std::string_view& bytes);
   [[nodiscard]] bool keep_output(std::string_view bytes);
   [[nodiscard]] bool gather(std::string_view bytes);
@@ -122,10 +125,12 @@ class Connection : public Handler {
   Buffer pending_;  // accepted for output, not sent yet
   uint64_t bytes_in_ = 0;
   uint64_t bytes_out_ = 0;
+  uint64_t sent_ms_ = 0;
   uint32_t interest_ = 0;
   Io output_error_ = Io::ok;
   bool connecting_ = false;
   bool paused_ = false;
+  bool deaf_ = false;  // not watched at all, see go_deaf()
   bool input_ended_ = false;
   bool wants_writable_ = false;  // a writer was refused
   bool finishing_ = false;       // FIN after pending_

@@ -59,6 +59,10 @@ bool Endpoint::parse(std::string_view text, Endpoint& out) noexcept {
   return true;
 }
 
+bool Endpoint::operator==(const Endpoint& other) const noexcept {
+  return length == other.length && std::memcmp(&storage, &other.storage, length) == 0;
+}
+
 void Endpoint::set_port(uint16_t port) noexcept {
   if (storage.ss_family == AF_INET) reinterpret_cast<sockaddr_in&>(storage).sin_port = htons(port);
   if (storage.ss_family == AF_INET6) reinterpret_cast<sockaddr_in6&>(storage).sin6_port = htons(port);

@@ -51,6 +51,7 @@ struct Endpoint {
   [[nodiscard]] uint16_t port() const noexcept;
   void set_port(uint16_t port) noexcept;
   [[nodiscard]] bool is_unix() const noexcept { return storage.ss_family == AF_UNIX; }
+  [[nodiscard]] bool operator==(const Endpoint& other) const noexcept;
 };
 
 class Stream {

@@ -2,7 +2,10 @@
 #include "proxy/access_log.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +21,11 @@ constexpr mode_t kLogMode = 0640;
 int open_log(const std::string& path) noexcept {
   if (path == "-") return ::dup(STDOUT_FILENO);
   return ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, kLogMode);
+}
+
+bool is_regular(int file) noexcept {
+  struct stat status {};
+  return ::fstat(file, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 }  // namespace
@@ -49,6 +57,7 @@ std::unique_ptr<AccessLog> AccessLog::open(const std::string& path, size_t worke
     error = "cannot open the access log " + path + ": " + std::strerror(errno);
     return nullptr;
   }
+  log->regular_ = is_regular(log->file_);
   log->wake_ = ::eventfd(0, EFD_CLOEXEC);
   for (size_t i = 0; i < workers; ++i) {
     log->rings_.push_back(std::make_unique<ByteRing>(kRingBytes));
@@ -108,8 +117,12 @@ void AccessLog::write_all() {
 // Writes one run of a ring; true if there may be more. What the disk refuses is dropped and counted by lines, so that
 // the log goes on by itself when there is room again.
 bool AccessLog::write_out(ByteRing& ring) {
-  const std::string_view text = ring.front();
+  std::string_view text = ring.front();
   if (text.empty()) return false;
+  if (!regular_) {
+    if (!wait_for_room()) return false;
+    text = text.substr(0, PIPE_BUF);  // what poll() promises room for
+  }
   const ssize_t count = ::write(file_, text.data(), text.size());
   if (count < 0 && errno == EINTR) return true;
   const std::string_view done = count > 0 ? text.substr(0, static_cast<size_t>(count)) : text;
@@ -119,11 +132,21 @@ bool AccessLog::write_out(ByteRing& ring) {
   return true;
 }
 
+// False once the log is to stop: a reader that does not read must not keep the process.
+bool AccessLog::wait_for_room() const noexcept {
+  constexpr int kLookMs = 200;  // for the wish to stop
+  pollfd room{.fd = file_, .events = POLLOUT, .revents = 0};
+  while (::poll(&room, 1, kLookMs) == 0)
+    if (stopping_.load(std::memory_order_acquire)) return false;
+  return true;
+}
+
 void AccessLog::open_again() {
   const int fresh = open_log(path_);
   if (fresh < 0) return;  // keep the old file rather than lose the log
   ::close(file_);
   file_ = fresh;
+  regular_ = is_regular(file_);
 }
 
 }  // namespace mango::proxy

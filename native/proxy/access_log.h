@@ -54,10 +54,12 @@ class AccessLog {
   void run();
   void write_all();
   bool write_out(ByteRing& ring);
+  [[nodiscard]] bool wait_for_room() const noexcept;
   void open_again();
 
   std::string path_;
   int file_ = -1;
+  bool regular_ = true;  // a file on a disk, which never blocks for long; a pipe or terminal may, for ever
   int wake_ = -1;
   std::vector<std::unique_ptr<ByteRing>> rings_;
   std::vector<std::unique_ptr<net::OwnCounter>> worker_drops_;

@@ -2,6 +2,7 @@
 // What can be read of a running data plane, as JSON (shapes: src/metrics/counters.ts, src/proxy/sessions.ts).
 #include <atomic>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "proxy/data_plane.h"
 #include "proxy/exchange.h"
@@ -255,63 +256,82 @@ Json to_json(const Session& session, size_t worker) {
           {"upstream", std::string(session.upstream_name())}};
 }
 
-// A question to all workers: each does its part on its own thread, the last one answers.
+// A question to all workers: each does its part on its own thread and lets go; whoever is last answers. A worker that
+// stops before its turn lets go as well, so there always is an answer.
 template <typename Part>
-struct Inquiry {
+class Inquiry {
+ public:
+  explicit Inquiry(std::function<void(std::vector<Part>)> done) : done_(std::move(done)) {}
+  ~Inquiry() { done_(std::move(parts_)); }
+  Inquiry(const Inquiry&) = delete;
+  Inquiry& operator=(const Inquiry&) = delete;
+
+  void add(Part part) {
+    const std::lock_guard lock(mutex_);
+    parts_.push_back(std::move(part));
+  }
+
   config::SessionSelector selector;
   AddressSet clients;
-  std::mutex mutex;
-  std::vector<Part> parts;
-  size_t missing = 0;
+
+ private:
+  std::function<void(std::vector<Part>)> done_;
+  std::mutex mutex_;
+  std::vector<Part> parts_;
 };
 
 }  // namespace
 
 bool DataPlane::sessions(std::string_view selector_json, std::function<void(std::string json)> done,
                          DataPlaneError& error) {
-  auto inquiry = std::make_shared<Inquiry<Json>>();
-  if (!decode_selector(selector_json, inquiry->selector, inquiry->clients, error)) return false;
-  inquiry->missing = workers_.size();
-  const size_t limit = inquiry->selector.limit.value_or(UINT32_MAX);
+  config::SessionSelector selector;
+  AddressSet clients;
+  if (!decode_selector(selector_json, selector, clients, error)) return false;
+  const size_t limit = selector.limit.value_or(UINT32_MAX);
+  auto inquiry = std::make_shared<Inquiry<Json>>([done = std::move(done), limit](std::vector<Json> found) {
+    if (found.size() > limit) found.resize(limit);
+    done(dump(Json(found)));
+  });
+  inquiry->selector = std::move(selector);
+  inquiry->clients = std::move(clients);
   for (const auto& owned : workers_)
-    owned->loop().post([inquiry, limit, done, worker = owned.get()] {
-      std::vector<Json> found;
-      for (const Session* session : worker->sessions())
-        if (found.size() < limit && matches(inquiry->selector, inquiry->clients, *session))
-          found.push_back(to_json(*session, worker->index()));
-      const std::lock_guard lock(inquiry->mutex);
-      for (Json& one : found)
-        if (inquiry->parts.size() < limit) inquiry->parts.push_back(std::move(one));
-      if (--inquiry->missing == 0) done(dump(Json(inquiry->parts)));
+    owned->loop().post([inquiry, limit, worker = owned.get()] {
+      size_t count = 0;
+      for (const Session* session : worker->sessions()) {
+        if (count == limit) break;
+        if (!matches(inquiry->selector, inquiry->clients, *session)) continue;
+        inquiry->add(to_json(*session, worker->index()));
+        ++count;
+      }
     });
   return true;
 }
 
 bool DataPlane::act(std::string_view selector_json, std::string_view action, std::function<void(uint64_t count)> done,
                     DataPlaneError& error) {
-  auto inquiry = std::make_shared<Inquiry<uint64_t>>();
+  config::SessionSelector selector;
+  AddressSet clients;
   config::ActionKind kind;
-  if (!decode_selector(selector_json, inquiry->selector, inquiry->clients, error)) return false;
+  if (!decode_selector(selector_json, selector, clients, error)) return false;
   if (!config::parse_action_kind(action, kind) ||
       (kind != config::ActionKind::close && kind != config::ActionKind::reset && kind != config::ActionKind::abort)) {
     error = {"ACTION_INVALID", "the action must be close, reset or abort"};
     return false;
   }
-  inquiry->missing = workers_.size();
+  auto inquiry = std::make_shared<Inquiry<uint64_t>>([done = std::move(done)](const std::vector<uint64_t>& counts) {
+    done(std::accumulate(counts.begin(), counts.end(), uint64_t{0}));
+  });
+  inquiry->selector = std::move(selector);
+  inquiry->clients = std::move(clients);
   for (const auto& owned : workers_)
-    owned->loop().post([inquiry, kind, done, worker = owned.get()] {
+    owned->loop().post([inquiry, kind, worker = owned.get()] {
       uint64_t count = 0;
       for (Session* session : worker->sessions()) {
         if (inquiry->selector.empty() || !matches(inquiry->selector, inquiry->clients, *session)) continue;
         session->act(kind);
         ++count;
       }
-      const std::lock_guard lock(inquiry->mutex);
-      inquiry->parts.push_back(count);
-      if (--inquiry->missing > 0) return;
-      uint64_t sum = 0;
-      for (const uint64_t part : inquiry->parts) sum += part;
-      done(sum);
+      inquiry->add(count);
     });
   return true;
 }

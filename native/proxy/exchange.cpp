@@ -106,7 +106,7 @@ void Exchange::start(Session& session, http::StreamId stream, http::RequestHead&
 // Checks that need no route.
 bool Exchange::admit(http::RequestHead& head) {
   const tls::ServerContext* tls = session_->listener_parts().tls.get();
-  if (tls == nullptr || tls->covers(session_->sni(), head.host)) return true;
+  if (tls == nullptr || !session_->secure() || tls->covers(session_->sni(), head.host)) return true;
   (void)answer(421, "misdirected_request");
   return false;
 }

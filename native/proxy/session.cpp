@@ -119,6 +119,7 @@ void Session::on_handshake_done() {
   SSL* ssl = stream().ssl();
   tls_facts_ = tls::facts(ssl);
   sni_ = tls::server_name(ssl);
+  for (char& c : sni_) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;  // one name, one ban
   listener_->counters.handshake.observe_ns(worker_.loop().refresh_now() - opened_ms_ * 1'000'000);
   count_handshake("ok", tls::group_name(ssl));
   free_ssl();
@@ -237,6 +238,9 @@ void Session::on_input_end(net::Io io) {
         close_after_ = true;
       else
         cut();
+      return;
+    case SessionState::closing:
+      if (io != net::Io::eof || !output_pending()) finish_close();  // else its other half may still be reading
       return;
     default:
       finish_close();

@@ -296,8 +296,11 @@ Session::Deadline Session::deadline() const noexcept {
       return exchange_deadline(timeouts);
     case SessionState::tunnel:
       return after(active_ms_, timeouts.idle_ms, T::idle, "tunnel_idle_timeout");
-    case SessionState::closing:
-      return {phase_ms_ + kLingerMs, T::idle, ""};
+    case SessionState::closing: {
+      // The peer gets the time it needs for what is queued, and a moment more to read it.
+      const uint64_t since_ms = std::max(phase_ms_, sent_ms());
+      return {since_ms + (output_pending() ? std::max(timeouts.write_ms, kLingerMs) : kLingerMs), T::idle, ""};
+    }
     case SessionState::tarpit:
       return {phase_ms_ + tarpit_ms_, T::idle, ""};
     default:
@@ -318,7 +321,7 @@ Session::Deadline Session::exchange_deadline(const config::ListenerTimeouts& tim
     if (rated) at(std::max(phase_ms_ + timeouts.min_rate_grace_ms, rate_mark_ms_ + kRateCheckMs), config::Trigger::min_rate, "min_rate");
   }
   if (output_pending()) {
-    if (timeouts.write_ms != 0) at(active_ms_ + timeouts.write_ms, config::Trigger::min_rate, "write_timeout");
+    if (timeouts.write_ms != 0) at(std::max(phase_ms_, sent_ms()) + timeouts.write_ms, config::Trigger::min_rate, "write_timeout");
     if (rated) at(std::max(now_ms, rate_mark_ms_ + timeouts.min_rate_grace_ms), config::Trigger::min_rate, "min_rate");
   }
   return next;

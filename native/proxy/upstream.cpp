@@ -39,6 +39,13 @@ void ServerPool::set_endpoints(const std::vector<std::string>& endpoints) {
     net::Endpoint endpoint;
     if (net::Endpoint::parse(text, endpoint)) endpoints_.push_back(endpoint);
   }
+  const std::vector<UpstreamConnection*> idle = idle_;
+  for (UpstreamConnection* connection : idle)
+    if (!lists(connection->endpoint())) connection->discard();
+}
+
+bool ServerPool::lists(const net::Endpoint& endpoint) const noexcept {
+  return std::find(endpoints_.begin(), endpoints_.end(), endpoint) != endpoints_.end();
 }
 
 void ServerPool::retire() {
@@ -64,14 +71,14 @@ UpstreamConnection* ServerPool::connect() {
   const net::Io io = stream.connect(worker_.shared().engine, endpoint);
   if (io != net::Io::ok && io != net::Io::again) return nullptr;
   auto connection = std::make_unique<UpstreamConnection>(*this, worker_.io(), worker_.heads());
-  if (!connection->open(std::move(stream), io == net::Io::again)) return nullptr;
+  if (!connection->open(std::move(stream), endpoint, io == net::Io::again)) return nullptr;
   all_.push_back(connection.get());
   ++counters_.open;
   return connection.release();  // owned by all_; closed() hands it to the loop
 }
 
 void ServerPool::put_back(UpstreamConnection& connection) {
-  if (retired_ || draining_ || idle_.size() >= max_idle_ || worker_.shared().draining.load(std::memory_order_relaxed)) {
+  if (retired_ || draining_ || !lists(connection.endpoint()) || idle_.size() >= max_idle_ || worker_.shared().draining.load(std::memory_order_relaxed)) {
     connection.discard();
     return;
   }
@@ -116,7 +123,8 @@ void ServerPool::emit(const char* state, const char* reason) {
 UpstreamConnection::UpstreamConnection(ServerPool& pool, net::WorkerIo& io, http::Heads& heads)
     : net::Connection(io), pool_(&pool), codec_(heads), timer_(*this) {}
 
-bool UpstreamConnection::open(net::Stream stream, bool connecting) {
+bool UpstreamConnection::open(net::Stream stream, const net::Endpoint& endpoint, bool connecting) {
+  endpoint_ = endpoint;
   connecting_ = connecting;
   if (connecting) pool_->worker().loop().timers().set(timer_, pool_->timeouts().connect_ms);
   return attach(std::move(stream), connecting);

@@ -61,6 +61,7 @@ class ServerPool {
   uint32_t active = 0;  // exchanges in progress
 
  private:
+  [[nodiscard]] bool lists(const net::Endpoint& endpoint) const noexcept;
   void emit(const char* state, const char* reason);
 
   Worker& worker_;
@@ -85,7 +86,8 @@ class UpstreamConnection final : public net::Connection, public net::TimerTarget
   UpstreamConnection(ServerPool& pool, net::WorkerIo& io, http::Heads& heads);
 
   // Attaches the stream; false if the loop cannot watch it.
-  [[nodiscard]] bool open(net::Stream stream, bool connecting);
+  [[nodiscard]] bool open(net::Stream stream, const net::Endpoint& endpoint, bool connecting);
+  [[nodiscard]] const net::Endpoint& endpoint() const noexcept { return endpoint_; }
   // Binds an exchange to the connection. ready() may still be to come.
   void assign(Exchange& exchange);
   [[nodiscard]] bool ready() const noexcept { return !connecting_; }
@@ -120,6 +122,7 @@ class UpstreamConnection final : public net::Connection, public net::TimerTarget
   void fail(UpstreamFailure failure);
 
   ServerPool* pool_;
+  net::Endpoint endpoint_;
   http::H1ClientCodec codec_;
   Exchange* exchange_ = nullptr;
   net::Timer timer_;  // connect, or idle
