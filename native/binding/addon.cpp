@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Node addon: everything in addon.d.ts and nothing else. The only file that includes Node-API.
 //
-// Arguments are type-checked here, documents by the decoders. A failure becomes a JavaScript Error with a `code`.
+// Arguments are type-checked here, documents by the decoders. A failure becomes a JavaScript Error with a
+// `code`.
 #include <napi.h>
 #include <openssl/crypto.h>
 
@@ -23,7 +24,9 @@ Napi::Error make_error(Napi::Env env, const DataPlaneError& error) {
   return made;
 }
 
-Napi::Error wrong_type(Napi::Env env, const char* what) { return make_error(env, {"ERR_INVALID_ARG_TYPE", what}); }
+Napi::Error wrong_type(Napi::Env env, const char* what) {
+  return make_error(env, {"ERR_INVALID_ARG_TYPE", what});
+}
 
 std::string text_argument(const Napi::CallbackInfo& info, size_t index) {
   if (index < info.Length() && info[index].IsString()) return info[index].As<Napi::String>().Utf8Value();
@@ -73,25 +76,25 @@ class Answer {
 class DataPlaneObject : public Napi::ObjectWrap<DataPlaneObject> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "DataPlane",
-                       {InstanceMethod<&DataPlaneObject::apply>("apply"),
-                        InstanceMethod<&DataPlaneObject::set_endpoints>("setEndpoints"),
-                        InstanceMethod<&DataPlaneObject::set_bans>("setBans"),
-                        InstanceMethod<&DataPlaneObject::drain>("drain"),
-                        InstanceMethod<&DataPlaneObject::stop>("stop"),
-                        InstanceMethod<&DataPlaneObject::counters>("counters"),
-                        InstanceMethod<&DataPlaneObject::events>("events"),
-                        InstanceMethod<&DataPlaneObject::sessions>("sessions"),
-                        InstanceMethod<&DataPlaneObject::act>("act"),
-                        InstanceMethod<&DataPlaneObject::upstreams>("upstreams"),
-                        InstanceMethod<&DataPlaneObject::reopen_access_log>("reopenAccessLog")});
+    return DefineClass(
+        env, "DataPlane",
+        {InstanceMethod<&DataPlaneObject::apply>("apply"),
+         InstanceMethod<&DataPlaneObject::set_endpoints>("setEndpoints"),
+         InstanceMethod<&DataPlaneObject::set_bans>("setBans"),
+         InstanceMethod<&DataPlaneObject::drain>("drain"), InstanceMethod<&DataPlaneObject::stop>("stop"),
+         InstanceMethod<&DataPlaneObject::counters>("counters"),
+         InstanceMethod<&DataPlaneObject::events>("events"),
+         InstanceMethod<&DataPlaneObject::sessions>("sessions"), InstanceMethod<&DataPlaneObject::act>("act"),
+         InstanceMethod<&DataPlaneObject::upstreams>("upstreams"),
+         InstanceMethod<&DataPlaneObject::reopen_access_log>("reopenAccessLog")});
   }
 
   explicit DataPlaneObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DataPlaneObject>(info) {
     if (info.Length() < 2 || !info[0].IsObject() || !info[1].IsFunction())
       throw wrong_type(info.Env(), "options and a function were expected");
     const auto options = info[0].As<Napi::Object>();
-    wake_ = Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "mango-edge events", 0, 1);
+    wake_ =
+        Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "mango-edge events", 0, 1);
     wake_.Unref(info.Env());  // events alone do not keep the process alive
     DataPlaneError error;
     plane_ = proxy::DataPlane::create({.workers = workers_member(options),
@@ -121,7 +124,8 @@ class DataPlaneObject : public Napi::ObjectWrap<DataPlaneObject> {
 
   void set_endpoints(const Napi::CallbackInfo& info) {
     const std::string key = text_argument(info, 0);
-    if (info.Length() < 2 || !info[1].IsArray()) throw wrong_type(info.Env(), "an array of strings was expected");
+    if (info.Length() < 2 || !info[1].IsArray())
+      throw wrong_type(info.Env(), "an array of strings was expected");
     const auto list = info[1].As<Napi::Array>();
     std::vector<std::string> endpoints;
     for (uint32_t i = 0; i < list.Length(); ++i) {
@@ -156,8 +160,12 @@ class DataPlaneObject : public Napi::ObjectWrap<DataPlaneObject> {
 
   void drain(const Napi::CallbackInfo& info) { plane(info).drain(); }
   void stop(const Napi::CallbackInfo&) { shut_down(); }
-  Napi::Value counters(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), plane(info).counters()); }
-  Napi::Value events(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), plane(info).events()); }
+  Napi::Value counters(const Napi::CallbackInfo& info) {
+    return Napi::String::New(info.Env(), plane(info).counters());
+  }
+  Napi::Value events(const Napi::CallbackInfo& info) {
+    return Napi::String::New(info.Env(), plane(info).events());
+  }
   Napi::Value upstreams(const Napi::CallbackInfo& info) {
     return Napi::String::New(info.Env(), plane(info).upstreams());
   }

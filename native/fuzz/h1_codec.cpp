@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzzes the HTTP/1.1 codecs as connections drive them. Input: one letter (s a server's side, c a client's side, t one
-// that asked for an upgrade, h one that sent HEAD), one byte of seed, then what the network brings. However the bytes
-// are cut, and however little of the content is taken at a time, the codec says the same; and what it writes reads
-// back as the content it was given.
+// Fuzzes the HTTP/1.1 codecs as connections drive them. Input: one letter (s a server's side, c a client's
+// side, t one that asked for an upgrade, h one that sent HEAD), one byte of seed, then what the network
+// brings. However the bytes are cut, and however little of the content is taken at a time, the codec says the
+// same; and what it writes reads back as the content it was given.
 #include <cstdio>
 #include <cstdlib>
 
@@ -84,8 +84,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const uint32_t seed = data[1] + 1U;
   std::string bytes(reinterpret_cast<const char*>(data + 2), size - 2);
   check_writing(bytes, seed);
-  // Bytes that never come to an end may be refused early or late, by what was there at the first look. With an end
-  // there is one answer.
+  // Bytes that never come to an end may be refused early or late, by what was there at the first look. With
+  // an end there is one answer.
   bytes += "\r\n\r\n";
   const Run whole = side == 's' ? serve(bytes, 0) : exchange(bytes, 0, side);
   const Run split = side == 's' ? serve(bytes, seed) : exchange(bytes, seed, side);

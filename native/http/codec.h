@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The seam between protocol versions and the proxy: codecs turn bytes into the events of exchanges and back.
 //
-// A codec does no I/O: received bytes go in, events come out; what it writes goes into a Sink. The proxy knows
-// sessions, exchanges and this header, never a version. One exchange of a connection is named by its stream.
+// A codec does no I/O: received bytes go in, events come out; what it writes goes into a Sink. The proxy
+// knows sessions, exchanges and this header, never a version. One exchange of a connection is named by its
+// stream.
 //
-// Flow control is the same in all directions: whoever takes content answers how much it took, and takes the rest
-// later, when it said so.
+// Flow control is the same in all directions: whoever takes content answers how much it took, and takes the
+// rest later, when it said so.
 #pragma once
 
 #include "http/forwarding.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HTTP/1.1 codec towards upstreams: one exchange at a time. An upstream is not trusted either: what it sends
-// before a request, after a response, or in two ways at once makes the connection unusable.
+// The HTTP/1.1 codec towards upstreams: one exchange at a time. An upstream is not trusted either: what it
+// sends before a request, after a response, or in two ways at once makes the connection unusable.
 #pragma once
 
 #include "http/body_writer.h"

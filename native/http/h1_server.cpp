@@ -36,7 +36,8 @@ size_t H1ServerCodec::receive(std::span<char> bytes, ServerEvents& events) {
 
 bool H1ServerCodec::read_head(std::span<char> bytes, size_t& used, ServerEvents& events) {
   if (bytes.empty()) return false;
-  // What is no HTTP at all (a ClientHello, HTTP/0.9) has no end to wait for: the first bytes are parsed at once.
+  // What is no HTTP at all (a ClientHello, HTTP/0.9) has no end to wait for: the first bytes are parsed at
+  // once.
   const bool first = scanned_ == 0;
   const size_t end = find_head_end({bytes.data(), bytes.size()}, &scanned_);
   if (end == 0 && !first && bytes.size() <= limits_.head_bytes) return false;
@@ -122,9 +123,13 @@ bool H1ServerCodec::send_head(StreamId, const ResponseHead& head, ResponseForwar
   return out.ok() && sink.put(out.text());
 }
 
-size_t H1ServerCodec::send_data(StreamId, std::string_view content, Sink& sink) { return writer_.data(content, sink); }
+size_t H1ServerCodec::send_data(StreamId, std::string_view content, Sink& sink) {
+  return writer_.data(content, sink);
+}
 
-bool H1ServerCodec::send_end(StreamId, std::string_view trailers, Sink& sink) { return writer_.end(trailers, sink); }
+bool H1ServerCodec::send_end(StreamId, std::string_view trailers, Sink& sink) {
+  return writer_.end(trailers, sink);
+}
 
 bool H1ServerCodec::send_local(StreamId, LocalResponse response, Sink& sink) {
   char memory[kResponseHeadBytes];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The calling thread's count of engine calls. A thread registers its block when it first counts; blocks live as
-// long as the process (there are as many as threads ever used the engine), so a reader needs no lock per call.
+// The calling thread's count of engine calls. A thread registers its block when it first counts; blocks live
+// as long as the process (there are as many as threads ever used the engine), so a reader needs no lock per
+// call.
 #pragma once
 
 #include <atomic>

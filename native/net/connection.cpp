@@ -36,7 +36,8 @@ void Connection::discard_output() noexcept {
   wants_writable_ = false;
 }
 
-// --- a turn -------------------------------------------------------------------------------------------------
+// --- a turn
+// -------------------------------------------------------------------------------------------------
 
 void Connection::on_turn(uint32_t events) {
   if (!stream_.is_open()) return;
@@ -74,8 +75,9 @@ void Connection::turn_input(uint32_t events) {
     return;
   }
   if (paused_) {
-    // Neither can be masked, and a paused connection would spin on them. A reset is the end; after an orderly end of
-    // both directions there may be bytes left to read, so the connection only goes deaf until it is resumed.
+    // Neither can be masked, and a paused connection would spin on them. A reset is the end; after an orderly
+    // end of both directions there may be bytes left to read, so the connection only goes deaf until it is
+    // resumed.
     if ((events & EPOLLERR) != 0)
       end_input(Io::reset);
     else if ((events & EPOLLHUP) != 0)
@@ -123,8 +125,8 @@ void Connection::offer(std::span<char> fresh) {
   if (!kept_) on_no_memory();
 }
 
-// False if the connection is closed or paused after it. The bytes are taken out meanwhile: on_input() may well decide
-// that nothing kept is wanted any more, and must not free what it is reading.
+// False if the connection is closed or paused after it. The bytes are taken out meanwhile: on_input() may
+// well decide that nothing kept is wanted any more, and must not free what it is reading.
 bool Connection::offer_kept() {
   Buffer input = std::exchange(kept_, Buffer());
   const size_t used = on_input(input.bytes());
@@ -164,7 +166,8 @@ void Connection::resume_input() {
   io_.loop.again(*this);
 }
 
-// --- output -------------------------------------------------------------------------------------------------
+// --- output
+// -------------------------------------------------------------------------------------------------
 
 bool Connection::write(std::string_view bytes) {
   if (!stream_.is_open() || output_error_ != Io::ok) return false;
@@ -205,7 +208,8 @@ size_t Connection::write_through(std::string_view bytes) {
   std::string_view rest = bytes;
   if (io_.writer_ == this && io_.out_used_ > 0) {
     // Fill the record that the head began, so that the head does not travel in one of its own.
-    const size_t fill = io_.out_used_ < kRecordBytes ? std::min(kRecordBytes - io_.out_used_, rest.size()) : 0;
+    const size_t fill =
+        io_.out_used_ < kRecordBytes ? std::min(kRecordBytes - io_.out_used_, rest.size()) : 0;
     if (!gather(rest.substr(0, fill))) return 0;
     rest.remove_prefix(fill);
     if (!flush()) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A stream with its turns on the loop: receives into a scratch shared by the whole worker, keeps only what could
-// not be used yet, gathers small writes of one turn into one send, and passes big ones straight through.
+// A stream with its turns on the loop: receives into a scratch shared by the whole worker, keeps only what
+// could not be used yet, gathers small writes of one turn into one send, and passes big ones straight
+// through.
 //
 // Backpressure is in the return values: on_input() says how much it consumed, write_through() how much was
-// taken. What is left stays on the side it came from, in a bounded pooled buffer, and that side stops reading.
+// taken. What is left stays on the side it came from, in a bounded pooled buffer, and that side stops
+// reading.
 //
 // Rejected: a read buffer per connection (64 KiB times every idle session), and queues of output slices (they
 // hide how much a slow peer makes us hold).
@@ -99,7 +101,7 @@ class Connection : public Handler {
 
  private:
   friend class WorkerIo;
-  static constexpr size_t kGatherBytes = 8 * 1024;   // larger slices are not copied
+  static constexpr size_t kGatherBytes = 8 * 1024;  // larger slices are not copied
   static constexpr size_t kGatherLimitBytes = WorkerIo::kScratchBytes / 2;
   static constexpr size_t kRecordBytes = 16 * 1024;  // what one TLS record holds
   static constexpr int kReceivesPerTurn = 4;         // then others get their turn

@@ -33,8 +33,8 @@ void ListeningSocket::swap(ListeningSocket& other) noexcept {
 bool ListeningSocket::bind(Engine& engine, Endpoint& endpoint, int backlog, size_t count, bool ours,
                            std::vector<ListeningSocket>& sockets, std::string& error) {
   mango_status_e status = MANGO_STATUS_OK;
-  // SO_REUSEPORT lets two proxies of one user share a port without an error, which is never meant: bind once without
-  // it, and only then share.
+  // SO_REUSEPORT lets two proxies of one user share a port without an error, which is never meant: bind once
+  // without it, and only then share.
   if (!ours) {
     ListeningSocket probe;
     status = probe.open(engine, endpoint, 1, false);
@@ -67,7 +67,8 @@ mango_status_e ListeningSocket::open(Engine& engine, Endpoint& endpoint, int bac
   (void)engine.socket_set_option(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (shared) status = engine.socket_set_option(socket_, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (status == MANGO_STATUS_OK)
-    status = engine.socket_bind(socket_, reinterpret_cast<const sockaddr*>(&endpoint.storage), endpoint.length);
+    status =
+        engine.socket_bind(socket_, reinterpret_cast<const sockaddr*>(&endpoint.storage), endpoint.length);
   if (status == MANGO_STATUS_OK) status = engine.socket_listen(socket_, backlog);
   if (status != MANGO_STATUS_OK || endpoint.port() != 0) return status;
   Endpoint bound;
@@ -90,7 +91,8 @@ Accepted ListeningSocket::accept(Stream& stream, Endpoint& peer) noexcept {
   ++calls().accept;
   const mango_status_e status =
       engine_->socket_accept(socket_, reinterpret_cast<sockaddr*>(&peer.storage), &peer.length, &client);
-  if (status == MANGO_STATUS_TOO_MANY_FILES || status == MANGO_STATUS_SYSTEM_FILE_LIMIT) return Accepted::exhausted;
+  if (status == MANGO_STATUS_TOO_MANY_FILES || status == MANGO_STATUS_SYSTEM_FILE_LIMIT)
+    return Accepted::exhausted;
   if (status == MANGO_STATUS_ABORTED) return Accepted::failed;
   if (status != MANGO_STATUS_OK) return Accepted::none;
   int fd = -1;

@@ -20,9 +20,9 @@ enum class Accepted : uint8_t {
 // Owns its socket. Bound on one thread, then moved to its worker, which alone uses it.
 class ListeningSocket {
  public:
-  // Opens `count` sockets that share the address, or a single one if the engine cannot share. `endpoint` gets the port
-  // the system chose if it was 0. `ours`: another socket of this process may have the port already. False with a
-  // sentence in `error`.
+  // Opens `count` sockets that share the address, or a single one if the engine cannot share. `endpoint` gets
+  // the port the system chose if it was 0. `ours`: another socket of this process may have the port already.
+  // False with a sentence in `error`.
   [[nodiscard]] static bool bind(Engine& engine, Endpoint& endpoint, int backlog, size_t count, bool ours,
                                  std::vector<ListeningSocket>& sockets, std::string& error);
 
@@ -38,8 +38,8 @@ class ListeningSocket {
   // Gives the handler a turn whenever a connection waits. False if the loop cannot watch it.
   [[nodiscard]] bool watch(Loop& loop, Handler& handler) noexcept;
   [[nodiscard]] Accepted accept(Stream& stream, Endpoint& peer) noexcept;
-  // With no descriptor left, a waiting connection would wake the loop for ever: gives up the descriptor kept in
-  // reserve for as long as it takes to abort one. True if one was refused.
+  // With no descriptor left, a waiting connection would wake the loop for ever: gives up the descriptor kept
+  // in reserve for as long as it takes to abort one. True if one was refused.
   [[nodiscard]] bool refuse_one() noexcept;
   void close() noexcept;
 

@@ -97,7 +97,9 @@ void Loop::stop() noexcept {
   (void)!::write(wake_, &one, sizeof one);
 }
 
-uint64_t Loop::refresh_now() noexcept { return now_ns_ = clock_ns(); }
+uint64_t Loop::refresh_now() noexcept {
+  return now_ns_ = clock_ns();
+}
 
 void Loop::run(const std::function<void()>& after_turn) {
   std::array<epoll_event, kMaxEvents> events;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A hierarchical timer wheel: setting, moving and clearing a timer are O(1) and touch no heap.
 //
-// Three levels of 256 slots, with ticks of 8 ms, 2 s and 9 min, reach 38 hours; later deadlines wait in the last
-// slot and are filed again. A timer never fires early, and at most one tick plus the loop's turn late. Rejected:
-// a heap (every request moves a deadline; O(log n) with cache misses) and timerfds (a system call each).
+// Three levels of 256 slots, with ticks of 8 ms, 2 s and 9 min, reach 38 hours; later deadlines wait in the
+// last slot and are filed again. A timer never fires early, and at most one tick plus the loop's turn late.
+// Rejected: a heap (every request moves a deadline; O(log n) with cache misses) and timerfds (a system call
+// each).
 #pragma once
 
 #include <array>

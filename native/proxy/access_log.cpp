@@ -114,8 +114,8 @@ void AccessLog::write_all() {
     }
 }
 
-// Writes one run of a ring; true if there may be more. What the disk refuses is dropped and counted by lines, so that
-// the log goes on by itself when there is room again.
+// Writes one run of a ring; true if there may be more. What the disk refuses is dropped and counted by lines,
+// so that the log goes on by itself when there is room again.
 bool AccessLog::write_out(ByteRing& ring) {
   std::string_view text = ring.front();
   if (text.empty()) return false;

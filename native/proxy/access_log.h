@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The access log: workers put lines into bounded rings of their own, one thread writes them to the file. A worker
-// never waits: when its ring is full (a slow or full disk) the line is dropped and counted.
+// The access log: workers put lines into bounded rings of their own, one thread writes them to the file. A
+// worker never waits: when its ring is full (a slow or full disk) the line is dropped and counted.
 #pragma once
 
 #include <atomic>
@@ -22,7 +22,9 @@ class ByteRing {
   [[nodiscard]] bool put(std::string_view text) noexcept;
   // The longest run that can be read at once; drop() what was used.
   [[nodiscard]] std::string_view front() const noexcept;
-  void drop(size_t count) noexcept { tail_.store(tail_.load(std::memory_order_relaxed) + count, std::memory_order_release); }
+  void drop(size_t count) noexcept {
+    tail_.store(tail_.load(std::memory_order_relaxed) + count, std::memory_order_release);
+  }
 
  private:
   std::unique_ptr<char[]> memory_;
@@ -33,8 +35,10 @@ class ByteRing {
 
 class AccessLog {
  public:
-  // `path`: "" keeps no log, "-" is standard output. Null with a sentence in `error` if the file cannot be opened.
-  [[nodiscard]] static std::unique_ptr<AccessLog> open(const std::string& path, size_t workers, std::string& error);
+  // `path`: "" keeps no log, "-" is standard output. Null with a sentence in `error` if the file cannot be
+  // opened.
+  [[nodiscard]] static std::unique_ptr<AccessLog> open(const std::string& path, size_t workers,
+                                                       std::string& error);
   ~AccessLog();
 
   [[nodiscard]] bool enabled() const noexcept { return !path_.empty(); }

@@ -26,7 +26,8 @@ class BanTable {
 
  private:
   using ByName = std::map<std::string, const config::Ban*, std::less<>>;
-  [[nodiscard]] static const config::Ban* find(const ByName& bans, std::string_view name, uint64_t now) noexcept;
+  [[nodiscard]] static const config::Ban* find(const ByName& bans, std::string_view name,
+                                               uint64_t now) noexcept;
 
   std::vector<config::Ban> bans_;
   std::map<Address, const config::Ban*> clients_;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the data plane counts. Each worker writes blocks of its own; the reader sums them without stopping anybody.
+// What the data plane counts. Each worker writes blocks of its own; the reader sums them without stopping
+// anybody.
 //
-// Blocks are handed out by name and never freed, so a route or server keeps its counters across reloads. Slots are
-// made on the control thread, before a worker learns of them: no lock on any counting path but the rare ones.
+// Blocks are handed out by name and never freed, so a route or server keeps its counters across reloads.
+// Slots are made on the control thread, before a worker learns of them: no lock on any counting path but the
+// rare ones.
 #pragma once
 
 #include <array>
@@ -30,8 +32,8 @@ class Histogram {
   OwnCounter sum_ns;
 };
 
-// Counts by status code: the first kSlots different codes get a slot of their own, later ones their class's ("5xx"
-// as 500). Upstreams choose the codes, so the number must be bounded.
+// Counts by status code: the first kSlots different codes get a slot of their own, later ones their class's
+// ("5xx" as 500). Upstreams choose the codes, so the number must be bounded.
 class StatusCounts {
  public:
   static constexpr size_t kSlots = 24;

@@ -19,7 +19,8 @@ std::unique_ptr<DataPlane> DataPlane::create(DataPlaneOptions options, DataPlane
   self->access_log_ = AccessLog::open(options.access_log_path, options.workers, error.message);
   if (!self->access_log_) return nullptr;
   self->events_ = std::make_unique<EventQueue>(std::move(options.wake));
-  self->shared_.reset(new Shared{*self->engine_, *self->access_log_, *self->events_, options.workers, RateLimiter()});
+  self->shared_.reset(
+      new Shared{*self->engine_, *self->access_log_, *self->events_, options.workers, RateLimiter()});
   for (size_t i = 0; i < options.workers; ++i)
     self->workers_.push_back(std::make_unique<Worker>(*self->shared_, i));
   std::vector<Worker*> peers;
@@ -34,7 +35,9 @@ std::unique_ptr<DataPlane> DataPlane::create(DataPlaneOptions options, DataPlane
   return self;
 }
 
-DataPlane::~DataPlane() { stop(); }
+DataPlane::~DataPlane() {
+  stop();
+}
 
 // The workers' destructors come before the engine's: members are destroyed in reverse order.
 void DataPlane::stop() {
@@ -59,9 +62,10 @@ bool DataPlane::apply(std::string_view snapshot_json, std::string& answer, DataP
     std::vector<std::shared_ptr<Listener>> listeners;
     for (const Bound& one : bound) listeners.push_back(one.listeners[i]);
     Worker* worker = workers_[i].get();
-    worker->loop().post([worker, view = make_view(*worker, snapshot), listeners = std::move(listeners)]() mutable {
-      worker->adopt(std::move(view), std::move(listeners));
-    });
+    worker->loop().post(
+        [worker, view = make_view(*worker, snapshot), listeners = std::move(listeners)]() mutable {
+          worker->adopt(std::move(view), std::move(listeners));
+        });
   }
   bound_ = std::move(bound);
   snapshot_ = snapshot;
@@ -74,7 +78,8 @@ bool DataPlane::apply(std::string_view snapshot_json, std::string& answer, DataP
 }
 
 // Sockets of addresses that stay are kept, whatever else of the listener changed.
-bool DataPlane::bind_listeners(const config::Document& document, std::vector<Bound>& bound, DataPlaneError& error) {
+bool DataPlane::bind_listeners(const config::Document& document, std::vector<Bound>& bound,
+                               DataPlaneError& error) {
   for (const config::Listener& listener : document.listeners) {
     Bound one;
     one.name = listener.name;
@@ -92,7 +97,8 @@ bool DataPlane::bind_listeners(const config::Document& document, std::vector<Bou
 }
 
 bool DataPlane::bind_one(const config::Listener& listener, Bound& bound, DataPlaneError& error) {
-  const std::string host = listener.host.find(':') == std::string::npos ? listener.host : "[" + listener.host + "]";
+  const std::string host =
+      listener.host.find(':') == std::string::npos ? listener.host : "[" + listener.host + "]";
   std::vector<net::ListeningSocket> sockets;
   if (!net::Endpoint::parse(host + ":" + std::to_string(listener.port), bound.endpoint)) {
     error = {"SNAPSHOT_INVALID", "listener \"" + listener.name + "\": not an address: " + listener.host};
@@ -103,7 +109,8 @@ bool DataPlane::bind_one(const config::Listener& listener, Bound& bound, DataPla
   const bool ours = std::any_of(bound_.begin(), bound_.end(), [&bound](const Bound& old) {
     return bound.endpoint.port() != 0 && old.endpoint.port() == bound.endpoint.port();
   });
-  if (!net::ListeningSocket::bind(*engine_, bound.endpoint, backlog, workers_.size(), ours, sockets, error.message)) {
+  if (!net::ListeningSocket::bind(*engine_, bound.endpoint, backlog, workers_.size(), ours, sockets,
+                                  error.message)) {
     error.code = "LISTEN_FAILED";
     error.message = "listener \"" + listener.name + "\": " + error.message;
     return false;
@@ -111,14 +118,17 @@ bool DataPlane::bind_one(const config::Listener& listener, Bound& bound, DataPla
   const bool spread = sockets.size() < workers_.size();
   for (size_t i = 0; i < workers_.size(); ++i) {
     Worker& worker = *workers_[i];
-    auto own = std::make_shared<Listener>(worker, listener.name, worker.counters().listeners.get(listener.name));
-    own->give(i < sockets.size() ? std::move(sockets[i]) : net::ListeningSocket(), bound.endpoint.port(), spread);
+    auto own =
+        std::make_shared<Listener>(worker, listener.name, worker.counters().listeners.get(listener.name));
+    own->give(i < sockets.size() ? std::move(sockets[i]) : net::ListeningSocket(), bound.endpoint.port(),
+              spread);
     bound.listeners.push_back(std::move(own));
   }
   return true;
 }
 
-std::shared_ptr<WorkerView> DataPlane::make_view(Worker& worker, const std::shared_ptr<const Snapshot>& snapshot) {
+std::shared_ptr<WorkerView> DataPlane::make_view(Worker& worker,
+                                                 const std::shared_ptr<const Snapshot>& snapshot) {
   auto view = std::make_shared<WorkerView>();
   view->snapshot = snapshot;
   const config::Document& document = snapshot->document;
@@ -151,7 +161,8 @@ std::shared_ptr<ServerPool> DataPlane::make_pool(Worker& worker, const config::U
   if (!health) health = std::make_shared<Ejection>();
   std::shared_ptr<ServerPool>& pool = worker.pools[key];
   if (!pool)
-    pool = std::make_shared<ServerPool>(worker, upstream.name, server.key, health, worker.counters().servers.get(key));
+    pool = std::make_shared<ServerPool>(worker, upstream.name, server.key, health,
+                                        worker.counters().servers.get(key));
   return pool;
 }
 

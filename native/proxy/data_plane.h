@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The data plane as its user sees it: workers, a snapshot swapped whole, sessions to list and end, counters to read.
+// The data plane as its user sees it: workers, a snapshot swapped whole, sessions to list and end, counters
+// to read.
 //
-// All functions are for one control thread. Nothing here waits for a worker except stop(), and the session calls
-// through their callbacks.
+// All functions are for one control thread. Nothing here waits for a worker except stop(), and the session
+// calls through their callbacks.
 #pragma once
 
 #include <functional>
@@ -18,7 +19,8 @@
 namespace mango::proxy {
 
 struct DataPlaneError {
-  const char* code = "";  // stable: ENGINE_LOAD, LISTEN_FAILED, SNAPSHOT_INVALID, CERTIFICATE_INVALID, INTERNAL
+  const char* code =
+      "";  // stable: ENGINE_LOAD, LISTEN_FAILED, SNAPSHOT_INVALID, CERTIFICATE_INVALID, INTERNAL
   std::string message;
 };
 
@@ -65,9 +67,11 @@ class DataPlane {
     net::Endpoint endpoint;
     std::vector<std::shared_ptr<Listener>> listeners;
   };
-  [[nodiscard]] bool bind_listeners(const config::Document& document, std::vector<Bound>& bound, DataPlaneError& error);
+  [[nodiscard]] bool bind_listeners(const config::Document& document, std::vector<Bound>& bound,
+                                    DataPlaneError& error);
   [[nodiscard]] bool bind_one(const config::Listener& listener, Bound& bound, DataPlaneError& error);
-  [[nodiscard]] std::shared_ptr<WorkerView> make_view(Worker& worker, const std::shared_ptr<const Snapshot>& snapshot);
+  [[nodiscard]] std::shared_ptr<WorkerView> make_view(Worker& worker,
+                                                      const std::shared_ptr<const Snapshot>& snapshot);
   [[nodiscard]] std::shared_ptr<ServerPool> make_pool(Worker& worker, const config::Upstream& upstream,
                                                       const config::Server& server);
 

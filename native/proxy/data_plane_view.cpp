@@ -15,7 +15,9 @@ namespace {
 using Json = nlohmann::json;
 
 // Invalid UTF-8 (an SNI can hold anything) must not stop a listing.
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 struct HistogramSum {
   std::array<uint64_t, Histogram::kBounds.size() + 1> counts{};
@@ -41,7 +43,8 @@ struct RouteSum {
 };
 
 struct ServerSum {
-  uint64_t requests = 0, connects = 0, connect_errors = 0, reused = 0, retries = 0, failures = 0, ejections = 0;
+  uint64_t requests = 0, connects = 0, connect_errors = 0, reused = 0, retries = 0, failures = 0,
+           ejections = 0;
   uint64_t open = 0, idle = 0, active = 0;
   HistogramSum response;
 };
@@ -101,7 +104,8 @@ Json to_json(const std::map<std::string, RouteSum>& sums) {
   Json all = Json::array();
   for (const auto& [name, sum] : sums) {
     Json requests = Json::array();
-    for (const auto& [status, count] : sum.requests) requests.push_back({{"status", status}, {"count", count}});
+    for (const auto& [status, count] : sum.requests)
+      requests.push_back({{"status", status}, {"count", count}});
     all.push_back({{"name", name},
                    {"requests", std::move(requests)},
                    {"active", sum.active},
@@ -131,8 +135,9 @@ Json to_json(const std::string& key, const ServerSum& sum, bool healthy) {
 }
 
 Json to_json(const net::CallSums& calls) {
-  return {{"accept", calls.accept}, {"connect", calls.connect}, {"recv", calls.recv},   {"send", calls.send},
-          {"wait", calls.wait},     {"close", calls.close},     {"abort", calls.abort}, {"reset", calls.reset}};
+  return {{"accept", calls.accept}, {"connect", calls.connect}, {"recv", calls.recv},
+          {"send", calls.send},     {"wait", calls.wait},       {"close", calls.close},
+          {"abort", calls.abort},   {"reset", calls.reset}};
 }
 
 Json rare_to_json(const std::vector<std::unique_ptr<Worker>>& workers) {
@@ -153,14 +158,16 @@ Json rare_to_json(const std::vector<std::unique_ptr<Worker>>& workers) {
   }
   for (const auto& [key, count] : actions) {
     const auto& [policy, trigger, action] = key;
-    json["actions"].push_back({{"policy", policy}, {"trigger", trigger}, {"action", action}, {"count", count}});
+    json["actions"].push_back(
+        {{"policy", policy}, {"trigger", trigger}, {"action", action}, {"count", count}});
   }
-  for (const auto& [reason, count] : reasons) json["reasons"].push_back({{"reason", reason}, {"count", count}});
+  for (const auto& [reason, count] : reasons)
+    json["reasons"].push_back({{"reason", reason}, {"count", count}});
   return json;
 }
 
-bool is_healthy(const std::unordered_map<std::string, std::shared_ptr<Ejection>>& health, const std::string& key,
-                uint64_t now_ms) {
+bool is_healthy(const std::unordered_map<std::string, std::shared_ptr<Ejection>>& health,
+                const std::string& key, uint64_t now_ms) {
   const auto found = health.find(key);
   return found == health.end() || found->second->state(now_ms) != Ejection::State::ejected;
 }
@@ -195,7 +202,8 @@ std::string DataPlane::counters() const {
   json["routes"] = to_json(routes);
   json["servers"] = Json::array();
   const uint64_t now_ms = monotonic_ms();
-  for (const auto& [key, sum] : servers) json["servers"].push_back(to_json(key, sum, is_healthy(health_, key, now_ms)));
+  for (const auto& [key, sum] : servers)
+    json["servers"].push_back(to_json(key, sum, is_healthy(health_, key, now_ms)));
   json["sessions"] = {{"active", shared_->sessions.load()}, {"total", sessions}};
   json["buffers"] = {{"bytesHeld", held}, {"allocations", allocations}};
   json["accessLog"] = {{"written", access_log_->written()}, {"dropped", access_log_->dropped()}};
@@ -217,12 +225,14 @@ std::string DataPlane::upstreams() const {
                          {"drain", server.drain},
                          {"endpoints", server.endpoints},
                          {"healthy", is_healthy(health_, upstream.name + "\n" + server.key, now_ms)}});
-    all.push_back({{"name", upstream.name}, {"loadBalancer", to_string(upstream.load_balancer)}, {"servers", servers}});
+    all.push_back(
+        {{"name", upstream.name}, {"loadBalancer", to_string(upstream.load_balancer)}, {"servers", servers}});
   }
   return dump(all);
 }
 
-// --- sessions -----------------------------------------------------------------------------------------------
+// --- sessions
+// -----------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -256,8 +266,8 @@ Json to_json(const Session& session, size_t worker) {
           {"upstream", std::string(session.upstream_name())}};
 }
 
-// A question to all workers: each does its part on its own thread and lets go; whoever is last answers. A worker that
-// stops before its turn lets go as well, so there always is an answer.
+// A question to all workers: each does its part on its own thread and lets go; whoever is last answers. A
+// worker that stops before its turn lets go as well, so there always is an answer.
 template <typename Part>
 class Inquiry {
  public:
@@ -307,20 +317,22 @@ bool DataPlane::sessions(std::string_view selector_json, std::function<void(std:
   return true;
 }
 
-bool DataPlane::act(std::string_view selector_json, std::string_view action, std::function<void(uint64_t count)> done,
-                    DataPlaneError& error) {
+bool DataPlane::act(std::string_view selector_json, std::string_view action,
+                    std::function<void(uint64_t count)> done, DataPlaneError& error) {
   config::SessionSelector selector;
   AddressSet clients;
   config::ActionKind kind;
   if (!decode_selector(selector_json, selector, clients, error)) return false;
   if (!config::parse_action_kind(action, kind) ||
-      (kind != config::ActionKind::close && kind != config::ActionKind::reset && kind != config::ActionKind::abort)) {
+      (kind != config::ActionKind::close && kind != config::ActionKind::reset &&
+       kind != config::ActionKind::abort)) {
     error = {"ACTION_INVALID", "the action must be close, reset or abort"};
     return false;
   }
-  auto inquiry = std::make_shared<Inquiry<uint64_t>>([done = std::move(done)](const std::vector<uint64_t>& counts) {
-    done(std::accumulate(counts.begin(), counts.end(), uint64_t{0}));
-  });
+  auto inquiry =
+      std::make_shared<Inquiry<uint64_t>>([done = std::move(done)](const std::vector<uint64_t>& counts) {
+        done(std::accumulate(counts.begin(), counts.end(), uint64_t{0}));
+      });
   inquiry->selector = std::move(selector);
   inquiry->clients = std::move(clients);
   for (const auto& owned : workers_)

@@ -57,10 +57,11 @@ config::Trigger trigger_of(UpstreamFailure failure) noexcept {
 
 void Exchange::set_state(ExchangeState next) noexcept {
   using S = ExchangeState;
-  assert((next == S::unused && state_ == S::finished) || (next == S::routing && state_ == S::unused) ||
-         (next == S::connecting && (state_ == S::routing || state_ == S::waiting || state_ == S::connecting)) ||
-         (next == S::waiting && state_ == S::connecting) || (next == S::responding && state_ == S::waiting) ||
-         (next == S::tunnel && state_ == S::waiting) || (next == S::finished && state_ != S::unused));
+  assert(
+      (next == S::unused && state_ == S::finished) || (next == S::routing && state_ == S::unused) ||
+      (next == S::connecting && (state_ == S::routing || state_ == S::waiting || state_ == S::connecting)) ||
+      (next == S::waiting && state_ == S::connecting) || (next == S::responding && state_ == S::waiting) ||
+      (next == S::tunnel && state_ == S::waiting) || (next == S::finished && state_ != S::unused));
   state_ = next;
 }
 
@@ -81,7 +82,8 @@ void Exchange::recycle() {
   policy_ = attempts_ = 0;
   stream_ = 0;
   status_ = 0;
-  upgrade_ = expects_continue_ = server_active_ = request_ended_ = content_sent_ = response_started_ = client_ended_ = upstream_ended_ = false;
+  upgrade_ = expects_continue_ = server_active_ = request_ended_ = content_sent_ = response_started_ =
+      client_ended_ = upstream_ended_ = false;
   request_id_bytes_ = 0;
 }
 
@@ -129,14 +131,16 @@ bool Exchange::route(http::RequestHead& head) {
 // The policy of the route: addresses, bans, rate limit. The listener's own addresses were checked at accept.
 bool Exchange::check_policy() {
   const PolicyParts& parts = view_->snapshot->policies[policy_];
-  if (!parts.admits(session_->client()) && session_->apply(config::Trigger::denied, "address_denied")) return false;
+  if (!parts.admits(session_->client()) && session_->apply(config::Trigger::denied, "address_denied"))
+    return false;
   if (!worker_.bans().empty()) {
     const config::Ban* ban = worker_.bans().route(route_name(), worker_.unix_ms());
     if (ban != nullptr && session_->apply_ban(*ban)) return false;
   }
   if (parts.rate.interval_us == 0) return true;
   RateLimiter& limiter = worker_.shared().rate_limiter;
-  if (limiter.admit(limiter.key(session_->client(), parts.rate_scope), worker_.loop().now_ns(), parts.rate)) return true;
+  if (limiter.admit(limiter.key(session_->client(), parts.rate_scope), worker_.loop().now_ns(), parts.rate))
+    return true;
   return !session_->apply(config::Trigger::rate_limited, "rate_limited");
 }
 
@@ -182,7 +186,8 @@ void Exchange::redirect(const http::RequestHead& head) {
     (void)answer(filter.status_code, "", location.text());
 }
 
-// Writes the head for the upstream into a buffer that lives until a response begins, so that it can be sent again.
+// Writes the head for the upstream into a buffer that lives until a response begins, so that it can be sent
+// again.
 bool Exchange::serialise(const http::RequestHead& head) {
   const config::Route& route = view_->document().routes[route_];
   const config::PathModifier* path = route.rewrite && route.rewrite->path ? &*route.rewrite->path : nullptr;
@@ -234,7 +239,8 @@ void Exchange::choose_request_id(const http::RequestHead& head) {
   request_id_bytes_ = 32;
 }
 
-// --- finding a server ---------------------------------------------------------------------------------------
+// --- finding a server
+// ---------------------------------------------------------------------------------------
 
 Candidate Exchange::candidate(size_t index, bool skip_tried) noexcept {
   ServerPool& pool = *view_->upstreams[upstream_index_].servers[index];
@@ -291,7 +297,9 @@ void Exchange::dispatch() {
     fail(config::Trigger::upstream_connect_error, "upstream_connect_failed");
 }
 
-void Exchange::on_upstream_ready() { send_request(); }
+void Exchange::on_upstream_ready() {
+  send_request();
+}
 
 void Exchange::send_request() {
   set_state(ExchangeState::waiting);
@@ -306,7 +314,8 @@ void Exchange::send_request() {
   session_->resume_input();
 }
 
-// --- failure ------------------------------------------------------------------------------------------------
+// --- failure
+// ------------------------------------------------------------------------------------------------
 
 void Exchange::on_upstream_failed(UpstreamFailure failure, bool answered, bool fresh) {
   upstream_ = nullptr;  // gone already
@@ -344,7 +353,8 @@ void Exchange::detach_upstream(bool reusable) {
     connection->discard();
 }
 
-// The upstream's side is lost; the policy decides what the client sees. `none` cannot mean to leave it waiting.
+// The upstream's side is lost; the policy decides what the client sees. `none` cannot mean to leave it
+// waiting.
 void Exchange::fail(config::Trigger trigger, const char* reason) {
   session_->apply(trigger, reason);
   if (state_ != ExchangeState::finished && session_->state() != SessionState::tarpit) session_->cut();
@@ -382,8 +392,8 @@ void Exchange::set_deadline() noexcept {
     worker_.loop().timers().set(timer_, due_ms > now_ms ? due_ms - now_ms : 0);
 }
 
-// The timer is not moved with every byte, it looks at the time when it fires. While the client's side holds things up
-// the server cannot be late.
+// The timer is not moved with every byte, it looks at the time when it fires. While the client's side holds
+// things up the server cannot be late.
 void Exchange::on_timer(net::Timer&) {
   if (upstream_ != nullptr && upstream_->input_paused()) on_upstream_progress();
   const Deadline passed = deadline();
@@ -396,7 +406,8 @@ void Exchange::on_timer(net::Timer&) {
   fail(config::Trigger::upstream_timeout, passed.reason);
 }
 
-// --- the end ------------------------------------------------------------------------------------------------
+// --- the end
+// ------------------------------------------------------------------------------------------------
 
 void Exchange::abandon(const char* reason) {
   if (state_ == ExchangeState::finished) return;

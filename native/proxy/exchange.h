@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An exchange: one request and its response, whatever the protocol version. Routes it, finds it a server, carries
-// content both ways with backpressure, retries where that is safe, and accounts for it in counters and log.
+// An exchange: one request and its response, whatever the protocol version. Routes it, finds it a server,
+// carries content both ways with backpressure, retries where that is safe, and accounts for it in counters
+// and log.
 //
 // Exchanges are pooled by the worker: on a warm path none is allocated.
 #pragma once
@@ -118,9 +119,9 @@ class Exchange final : public http::ClientEvents, public net::TimerTarget {
   Session* session_ = nullptr;
   std::shared_ptr<WorkerView> view_;
   UpstreamConnection* upstream_ = nullptr;
-  ServerPool* server_ = nullptr;        // the last one tried; alive through view_
-  net::Buffer head_;                    // the serialised request head, until a response begins
-  net::Buffer note_;                    // the request's members of the log line
+  ServerPool* server_ = nullptr;  // the last one tried; alive through view_
+  net::Buffer head_;              // the serialised request head, until a response begins
+  net::Buffer note_;              // the request's members of the log line
   net::Timer timer_;
   uint64_t started_ns_ = 0;
   uint64_t sent_ns_ = 0;      // the request head to the server

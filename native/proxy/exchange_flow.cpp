@@ -5,10 +5,12 @@
 
 namespace mango::proxy {
 
-// --- the request's content ----------------------------------------------------------------------------------
+// --- the request's content
+// ----------------------------------------------------------------------------------
 
 size_t Exchange::on_request_data(std::string_view content) {
-  if (state_ == ExchangeState::finished) return content.size();  // answered already: drained, within the session's limit
+  if (state_ == ExchangeState::finished)
+    return content.size();  // answered already: drained, within the session's limit
   if (upstream_ == nullptr || !upstream_->ready()) return 0;
   const size_t taken = upstream_->codec().send_data(stream_, content, *upstream_);
   if (taken == 0) return 0;
@@ -20,16 +22,20 @@ size_t Exchange::on_request_data(std::string_view content) {
 
 void Exchange::on_request_end(std::string_view trailers) {
   request_ended_ = true;
-  if (state_ != ExchangeState::waiting && state_ != ExchangeState::responding) return;  // send_request() ends it
+  if (state_ != ExchangeState::waiting && state_ != ExchangeState::responding)
+    return;  // send_request() ends it
   if (framing_ == http::Framing::none || upstream_ == nullptr) return;
   on_upstream_progress();
   (void)upstream_->codec().send_end(stream_, trailers, *upstream_);
   set_deadline();
 }
 
-void Exchange::on_upstream_writable() { session_->resume_input(); }
+void Exchange::on_upstream_writable() {
+  session_->resume_input();
+}
 
-// --- the response -------------------------------------------------------------------------------------------
+// --- the response
+// -------------------------------------------------------------------------------------------
 
 // What an exchange without an upstream answers with. False once a response was begun.
 bool Exchange::answer(uint16_t status, const char* reason, std::string_view location) {
@@ -115,10 +121,11 @@ void Exchange::on_response_error(http::StreamId, const http::Refusal& refusal) {
   fail(config::Trigger::upstream_reset, refusal.reason);
 }
 
-// --- tunnels ------------------------------------------------------------------------------------------------
+// --- tunnels
+// ------------------------------------------------------------------------------------------------
 
-// RFC 9110 section 7.8. Bytes that came before the 101 were written by somebody who could not know that there would
-// be a tunnel: a smuggling attempt, or a broken client.
+// RFC 9110 section 7.8. Bytes that came before the 101 were written by somebody who could not know that there
+// would be a tunnel: a smuggling attempt, or a broken client.
 void Exchange::open_tunnel(http::ResponseHead& head) {
   if (session_->has_early_bytes()) {
     detach_upstream(false);
@@ -129,9 +136,10 @@ void Exchange::open_tunnel(http::ResponseHead& head) {
   response_started_ = true;
   head_ = net::Buffer();
   timer_.clear();  // from here on the session's idle timeout rules
-  (void)session_->codec().send_head(stream_, head,
-                                    {.upgrade = true, .request_id = {request_id_.data(), request_id_bytes_}, .date = worker_.date()},
-                                    *session_);
+  (void)session_->codec().send_head(
+      stream_, head,
+      {.upgrade = true, .request_id = {request_id_.data(), request_id_bytes_}, .date = worker_.date()},
+      *session_);
   session_->enter_tunnel();
 }
 

@@ -34,7 +34,8 @@ bool Listener::accept_one() {
     case net::Accepted::failed:
       return true;
     case net::Accepted::exhausted:
-      if (!worker_.evict_idle() && socket_.refuse_one()) worker_.counters().rare.count_reason("no_file_descriptors");
+      if (!worker_.evict_idle() && socket_.refuse_one())
+        worker_.counters().rare.count_reason("no_file_descriptors");
       return false;
     case net::Accepted::ok:
       break;
@@ -51,7 +52,8 @@ void Listener::deal(net::Stream stream, const net::Endpoint& peer) {
     return;
   }
   auto carried = std::make_shared<net::Stream>(std::move(stream));
-  target.loop().post([&target, name = name_, carried, peer] { target.open_session(name, std::move(*carried), peer); });
+  target.loop().post(
+      [&target, name = name_, carried, peer] { target.open_session(name, std::move(*carried), peer); });
 }
 
 }  // namespace mango::proxy

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A listener of one worker. On the kernel engine every worker has its own socket (SO_REUSEPORT); where the engine
-// allows one only, the first worker accepts and deals the sessions out in turn.
+// A listener of one worker. On the kernel engine every worker has its own socket (SO_REUSEPORT); where the
+// engine allows one only, the first worker accepts and deals the sessions out in turn.
 #pragma once
 
 #include <memory>
@@ -18,7 +18,8 @@ class Listener final : public net::Handler, public std::enable_shared_from_this<
   Listener(Worker& worker, std::string name, ListenerCounters& own_counters)
       : counters(own_counters), worker_(worker), name_(std::move(name)) {}
 
-  // Control thread, before the worker knows this listener. `socket` may be empty: then another worker accepts for all
+  // Control thread, before the worker knows this listener. `socket` may be empty: then another worker accepts
+  // for all
   // (`spread`).
   void give(net::ListeningSocket socket, uint16_t port, bool spread) noexcept;
 

@@ -5,8 +5,8 @@
 #include <cassert>
 
 #include "proxy/exchange.h"
-#include "tls/traffic_keys.h"
 #include "proxy/upstream.h"
+#include "tls/traffic_keys.h"
 
 namespace mango::proxy {
 
@@ -54,7 +54,8 @@ void Session::set_state(SessionState next) noexcept {
   using S = SessionState;
   const bool ending = next == S::closing || next == S::tarpit || next == S::aborted || next == S::closed;
   assert(state_ != S::closed && (state_ != S::aborted || next == S::closed));
-  assert(ending || (next == S::idle && (state_ == S::handshake || state_ == S::exchange || state_ == S::reading)) ||
+  assert(ending ||
+         (next == S::idle && (state_ == S::handshake || state_ == S::exchange || state_ == S::reading)) ||
          (next == S::reading && state_ == S::idle) ||
          (next == S::exchange && (state_ == S::reading || state_ == S::idle)) ||
          (next == S::tunnel && state_ == S::exchange));
@@ -113,7 +114,8 @@ void Session::log_members(JsonLine& line) const {
       .text("sni", sni_);
 }
 
-// --- TLS ----------------------------------------------------------------------------------------------------
+// --- TLS
+// ----------------------------------------------------------------------------------------------------
 
 void Session::on_handshake_done() {
   SSL* ssl = stream().ssl();
@@ -140,7 +142,8 @@ void Session::count_handshake(const char* result, const char* group) {
       {listener_->name(), tls_facts_.version, group, tls_facts_.cipher, tls_facts_.resumed, result});
 }
 
-// --- input --------------------------------------------------------------------------------------------------
+// --- input
+// --------------------------------------------------------------------------------------------------
 
 size_t Session::on_input(std::span<char> bytes) {
   active_ms_ = worker_.loop().now_ms();
@@ -204,7 +207,8 @@ void Session::on_request_end(http::StreamId stream, std::string_view trailers) {
     exchange_->on_request_end(trailers);
     return;
   }
-  if (state_ != SessionState::exchange) return;  // the session is ending: what else was received is not looked at
+  if (state_ != SessionState::exchange)
+    return;  // the session is ending: what else was received is not looked at
   codec_.finish(stream);
   become_idle();
 }
@@ -240,7 +244,8 @@ void Session::on_input_end(net::Io io) {
         cut();
       return;
     case SessionState::closing:
-      if (io != net::Io::eof || !output_pending()) finish_close();  // else its other half may still be reading
+      if (io != net::Io::eof || !output_pending())
+        finish_close();  // else its other half may still be reading
       return;
     default:
       finish_close();
@@ -256,15 +261,19 @@ void Session::on_output_failed(net::Io) {
   if (state_ == SessionState::closed) return;
   if (exchange_ != nullptr) {
     apply(config::Trigger::client_abort, "client_reset");
-    if (state_ == SessionState::exchange || state_ == SessionState::tunnel) end_now(config::ActionKind::abort);
+    if (state_ == SessionState::exchange || state_ == SessionState::tunnel)
+      end_now(config::ActionKind::abort);
     return;
   }
   finish_close();
 }
 
-void Session::on_no_memory() { apply(config::Trigger::overload, "out_of_buffers"); }
+void Session::on_no_memory() {
+  apply(config::Trigger::overload, "out_of_buffers");
+}
 
-// --- the exchange's side ------------------------------------------------------------------------------------
+// --- the exchange's side
+// ------------------------------------------------------------------------------------
 
 bool Session::can_drain_request() const noexcept {
   return exchange_ == nullptr || exchange_->drainable(kDrainBytes);
@@ -275,7 +284,9 @@ void Session::enter_tunnel() {
   schedule();
 }
 
-void Session::tunnel_moved() noexcept { active_ms_ = worker_.loop().now_ms(); }
+void Session::tunnel_moved() noexcept {
+  active_ms_ = worker_.loop().now_ms();
+}
 
 void Session::exchange_finished(Exchange& exchange) {
   if (exchange_ != &exchange) return;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A session: one downstream connection from accept to its end, and what its policy makes of it.
 //
-// The session owns the transport and the codec and enforces the listener's timeouts; requests are exchanges. Every
-// trigger (a timeout, an error, a limit) goes through apply(), which looks the action up, counts it, tells the
-// control plane, and carries it out. An idle session holds no buffers.
+// The session owns the transport and the codec and enforces the listener's timeouts; requests are exchanges.
+// Every trigger (a timeout, an error, a limit) goes through apply(), which looks the action up, counts it,
+// tells the control plane, and carries it out. An idle session holds no buffers.
 #pragma once
 
 #include <list>
@@ -63,8 +63,8 @@ class Session final : public net::Connection,
   void exchange_finished(Exchange& exchange);
 
   // --- policy ---
-  // Applies the policy's action for a trigger; false if that is `none`: all goes on. Else the exchange in progress, if
-  // any, may be over.
+  // Applies the policy's action for a trigger; false if that is `none`: all goes on. Else the exchange in
+  // progress, if any, may be over.
   bool apply(config::Trigger trigger, const char* reason);
   bool apply_ban(const config::Ban& ban);
   // By hand, from the admin API: close, reset or abort.
@@ -153,10 +153,11 @@ class Session final : public net::Connection,
 
   Worker& worker_;
   std::shared_ptr<Listener> listener_;
-  std::shared_ptr<const Snapshot> handshake_snapshot_;  // OpenSSL's callbacks use it until the handshake is done
+  std::shared_ptr<const Snapshot>
+      handshake_snapshot_;  // OpenSSL's callbacks use it until the handshake is done
   http::H1ServerCodec codec_;
   Exchange* exchange_ = nullptr;
-  const RouteCounters* last_route_ = nullptr;   // of the last exchange; these live as long as the worker
+  const RouteCounters* last_route_ = nullptr;  // of the last exchange; these live as long as the worker
   const ServerPool* last_server_ = nullptr;
   net::Timer timer_;
   const uint64_t id_;
@@ -166,8 +167,8 @@ class Session final : public net::Connection,
   tls::HandshakeFacts tls_facts_;
   std::list<Session*>::iterator self_;  // in one of the worker's lists
   uint64_t opened_ms_;
-  uint64_t active_ms_;       // last byte either way
-  uint64_t phase_ms_;        // the state began
+  uint64_t active_ms_;  // last byte either way
+  uint64_t phase_ms_;   // the state began
   uint64_t timer_due_ms_ = UINT64_MAX;
   uint64_t rate_mark_bytes_ = 0;  // for minRate and stalled writers
   uint64_t rate_mark_ms_ = 0;
@@ -183,12 +184,12 @@ class Session final : public net::Connection,
   SessionState state_ = SessionState::handshake;
   bool secure_ = false;
   bool trusted_ = false;
-  bool listed_idle_ = false;       // which of them
-  bool close_after_ = false;       // no further request on this connection
-  bool request_open_ = false;      // content of the request is still to come
-  bool early_bytes_ = false;       // bytes behind the request came before its response
-  bool client_closes_ = false;     // the client said that this request is its last
-  bool counted_ = false;           // in the process's number of sessions
+  bool listed_idle_ = false;    // which of them
+  bool close_after_ = false;    // no further request on this connection
+  bool request_open_ = false;   // content of the request is still to come
+  bool early_bytes_ = false;    // bytes behind the request came before its response
+  bool client_closes_ = false;  // the client said that this request is its last
+  bool counted_ = false;        // in the process's number of sessions
   friend class Worker;
 };
 

@@ -35,7 +35,8 @@ uint16_t usual_status(config::Trigger trigger) noexcept {
 
 }  // namespace
 
-// --- admission ----------------------------------------------------------------------------------------------
+// --- admission
+// ----------------------------------------------------------------------------------------------
 
 // Decides on a connection just accepted; false if it is over or as good as over.
 bool Session::admit() {
@@ -84,7 +85,8 @@ void Session::end_after_response() {
   carry_out(answers ? config::ActionKind::close : action.action, 0, action.delay_ms, reason);
 }
 
-// --- triggers -----------------------------------------------------------------------------------------------
+// --- triggers
+// -----------------------------------------------------------------------------------------------
 
 uint32_t Session::policy_index() const noexcept {
   return exchange_ == nullptr ? listener_config().policy : exchange_->policy();
@@ -153,7 +155,8 @@ void Session::carry_out(config::ActionKind action, uint16_t status, uint32_t del
   }
 }
 
-// --- actions ------------------------------------------------------------------------------------------------
+// --- actions
+// ------------------------------------------------------------------------------------------------
 
 // Answers with a status and closes. Too late for a status, or too early (the handshake): just closes.
 void Session::respond(uint16_t status, const char* reason) {
@@ -171,7 +174,8 @@ void Session::respond(uint16_t status, const char* reason) {
   begin_close();
 }
 
-// A request that was refused before it was one still leaves a line in the log, and its reason in the counters.
+// A request that was refused before it was one still leaves a line in the log, and its reason in the
+// counters.
 void Session::log_refusal(uint16_t status, const char* reason) {
   worker_.counters().rare.count_reason(reason);
   listener_->view()->no_route->requests.count(status);
@@ -185,10 +189,12 @@ void Session::log_refusal(uint16_t status, const char* reason) {
   worker_.log(text);
 }
 
-// FIN after what is queued. What the client still sends is read away for a while: closing with unread bytes in the
-// receive buffer would make the kernel send RST, which can destroy the response on its way (RFC 9112 section 9.6).
+// FIN after what is queued. What the client still sends is read away for a while: closing with unread bytes
+// in the receive buffer would make the kernel send RST, which can destroy the response on its way (RFC 9112
+// section 9.6).
 void Session::begin_close() {
-  if (state_ == SessionState::closing || state_ == SessionState::closed || state_ == SessionState::aborted) return;
+  if (state_ == SessionState::closing || state_ == SessionState::closed || state_ == SessionState::aborted)
+    return;
   const bool nothing_to_read = stream().handshaking() || input_ended() || (client_closes_ && !request_open_);
   set_state(SessionState::closing);
   if (exchange_ != nullptr) exchange_->abandon("closed");
@@ -202,7 +208,9 @@ void Session::begin_close() {
   schedule();
 }
 
-void Session::cut() { begin_close(); }
+void Session::cut() {
+  begin_close();
+}
 
 void Session::end_now(config::ActionKind action) {
   if (state_ == SessionState::closed || state_ == SessionState::aborted) return;
@@ -216,7 +224,8 @@ void Session::end_now(config::ActionKind action) {
   finish_close();
 }
 
-// Holds the client without an answer, for a bounded time; a status, if the policy names one, comes at the end.
+// Holds the client without an answer, for a bounded time; a status, if the policy names one, comes at the
+// end.
 void Session::start_tarpit(uint16_t status, uint32_t delay_ms, const char* reason) {
   std::atomic<uint32_t>& tarpits = worker_.shared().tarpits;
   if (tarpits.fetch_add(1, std::memory_order_relaxed) >= listener_->view()->document().limits.max_tarpits) {
@@ -248,9 +257,10 @@ void Session::finish_close() {
 }
 
 // Every applied action is one count, and one event for the control plane.
-void Session::report(std::string_view trigger, std::string_view policy, config::ActionKind action, uint16_t status,
-                     const char* reason) {
-  worker_.counters().rare.count_action({std::string(policy), std::string(trigger), std::string(to_string(action))});
+void Session::report(std::string_view trigger, std::string_view policy, config::ActionKind action,
+                     uint16_t status, const char* reason) {
+  worker_.counters().rare.count_action(
+      {std::string(policy), std::string(trigger), std::string(to_string(action))});
   const bool answers = action == config::ActionKind::respond || action == config::ActionKind::tarpit;
   std::string event;
   JsonLine(event)
@@ -271,7 +281,8 @@ void Session::report(std::string_view trigger, std::string_view policy, config::
   worker_.emit(std::move(event));
 }
 
-// --- deadlines ----------------------------------------------------------------------------------------------
+// --- deadlines
+// ----------------------------------------------------------------------------------------------
 
 Session::Deadline Session::deadline() const noexcept {
   using T = config::Trigger;
@@ -283,11 +294,13 @@ Session::Deadline Session::deadline() const noexcept {
     case SessionState::handshake:
       return after(opened_ms_, timeouts.handshake_ms, T::handshake_timeout, "handshake_timeout");
     case SessionState::idle: {
-      uint32_t limit_ms = requests_ == 0 ? std::min(timeouts.request_headers_ms, timeouts.idle_ms) : timeouts.idle_ms;
+      uint32_t limit_ms =
+          requests_ == 0 ? std::min(timeouts.request_headers_ms, timeouts.idle_ms) : timeouts.idle_ms;
       if (close_after_) limit_ms = kDrainGraceMs;
       Deadline next = after(phase_ms_, limit_ms, T::idle, "idle_timeout");
       const uint64_t max_age_ms = listener_->view()->document().policies[listener_config().policy].max_age_ms;
-      if (max_age_ms != 0 && opened_ms_ + max_age_ms < next.due_ms) next = {opened_ms_ + max_age_ms, T::max_age, "max_age"};
+      if (max_age_ms != 0 && opened_ms_ + max_age_ms < next.due_ms)
+        next = {opened_ms_ + max_age_ms, T::max_age, "max_age"};
       return next;
     }
     case SessionState::reading:
@@ -299,7 +312,8 @@ Session::Deadline Session::deadline() const noexcept {
     case SessionState::closing: {
       // The peer gets the time it needs for what is queued, and a moment more to read it.
       const uint64_t since_ms = std::max(phase_ms_, sent_ms());
-      return {since_ms + (output_pending() ? std::max(timeouts.write_ms, kLingerMs) : kLingerMs), T::idle, ""};
+      return {since_ms + (output_pending() ? std::max(timeouts.write_ms, kLingerMs) : kLingerMs), T::idle,
+              ""};
     }
     case SessionState::tarpit:
       return {phase_ms_ + tarpit_ms_, T::idle, ""};
@@ -317,12 +331,17 @@ Session::Deadline Session::exchange_deadline(const config::ListenerTimeouts& tim
   };
   const bool rated = timeouts.min_rate_bytes_per_second != 0;
   if (request_open_ && !input_paused()) {
-    if (timeouts.body_ms != 0) at(active_ms_ + timeouts.body_ms, config::Trigger::body_timeout, "body_timeout");
-    if (rated) at(std::max(phase_ms_ + timeouts.min_rate_grace_ms, rate_mark_ms_ + kRateCheckMs), config::Trigger::min_rate, "min_rate");
+    if (timeouts.body_ms != 0)
+      at(active_ms_ + timeouts.body_ms, config::Trigger::body_timeout, "body_timeout");
+    if (rated)
+      at(std::max(phase_ms_ + timeouts.min_rate_grace_ms, rate_mark_ms_ + kRateCheckMs),
+         config::Trigger::min_rate, "min_rate");
   }
   if (output_pending()) {
-    if (timeouts.write_ms != 0) at(std::max(phase_ms_, sent_ms()) + timeouts.write_ms, config::Trigger::min_rate, "write_timeout");
-    if (rated) at(std::max(now_ms, rate_mark_ms_ + timeouts.min_rate_grace_ms), config::Trigger::min_rate, "min_rate");
+    if (timeouts.write_ms != 0)
+      at(std::max(phase_ms_, sent_ms()) + timeouts.write_ms, config::Trigger::min_rate, "write_timeout");
+    if (rated)
+      at(std::max(now_ms, rate_mark_ms_ + timeouts.min_rate_grace_ms), config::Trigger::min_rate, "min_rate");
   }
   return next;
 }
@@ -335,7 +354,8 @@ void Session::schedule() noexcept {
   worker_.loop().timers().set(timer_, due_ms > now_ms ? due_ms - now_ms : 0);
 }
 
-// Whether since the last look the client moved fewer bytes than the minimum rate asks for; starts the next look.
+// Whether since the last look the client moved fewer bytes than the minimum rate asks for; starts the next
+// look.
 bool Session::rate_too_low() noexcept {
   const uint64_t now_ms = worker_.loop().now_ms();
   const uint64_t moved = bytes_in() + bytes_out() - rate_mark_bytes_;
@@ -362,7 +382,8 @@ void Session::on_timer(net::Timer&) {
       respond(tarpit_status_, tarpit_reason_);
     else
       begin_close();
-  } else if (passed.trigger == config::Trigger::min_rate && std::string_view(passed.reason) == "min_rate" && !rate_too_low()) {
+  } else if (passed.trigger == config::Trigger::min_rate && std::string_view(passed.reason) == "min_rate" &&
+             !rate_too_low()) {
     schedule();
   } else {
     if (state_ == SessionState::handshake) count_handshake("timeout");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A configuration made ready to run: the decoded document with everything built from it. Immutable, shared by all
-// workers, alive as long as any session or exchange uses it.
+// A configuration made ready to run: the decoded document with everything built from it. Immutable, shared by
+// all workers, alive as long as any session or exchange uses it.
 #pragma once
 
 #include <memory>

@@ -9,10 +9,11 @@
 
 namespace mango::proxy {
 
-// --- the pool -----------------------------------------------------------------------------------------------
+// --- the pool
+// -----------------------------------------------------------------------------------------------
 
-ServerPool::ServerPool(Worker& worker, std::string upstream, std::string key, std::shared_ptr<Ejection> health,
-                       ServerCounters& counters)
+ServerPool::ServerPool(Worker& worker, std::string upstream, std::string key,
+                       std::shared_ptr<Ejection> health, ServerCounters& counters)
     : worker_(worker),
       upstream_(std::move(upstream)),
       key_(std::move(key)),
@@ -78,7 +79,8 @@ UpstreamConnection* ServerPool::connect() {
 }
 
 void ServerPool::put_back(UpstreamConnection& connection) {
-  if (retired_ || draining_ || !lists(connection.endpoint()) || idle_.size() >= max_idle_ || worker_.shared().draining.load(std::memory_order_relaxed)) {
+  if (retired_ || draining_ || !lists(connection.endpoint()) || idle_.size() >= max_idle_ ||
+      worker_.shared().draining.load(std::memory_order_relaxed)) {
     connection.discard();
     return;
   }
@@ -118,7 +120,8 @@ void ServerPool::emit(const char* state, const char* reason) {
   worker_.emit(std::move(event));
 }
 
-// --- a connection -------------------------------------------------------------------------------------------
+// --- a connection
+// -------------------------------------------------------------------------------------------
 
 UpstreamConnection::UpstreamConnection(ServerPool& pool, net::WorkerIo& io, http::Heads& heads)
     : net::Connection(io), pool_(&pool), codec_(heads), timer_(*this) {}
@@ -151,7 +154,9 @@ void UpstreamConnection::discard() {
   pool_->closed(*this);
 }
 
-void UpstreamConnection::start_idle_timer(uint32_t idle_ms) { pool_->worker().loop().timers().set(timer_, idle_ms); }
+void UpstreamConnection::start_idle_timer(uint32_t idle_ms) {
+  pool_->worker().loop().timers().set(timer_, idle_ms);
+}
 
 void UpstreamConnection::fail(UpstreamFailure failure) {
   Exchange* exchange = std::exchange(exchange_, nullptr);
@@ -212,7 +217,9 @@ void UpstreamConnection::on_connected(net::Io io) {
   }
 }
 
-void UpstreamConnection::on_no_memory() { fail(UpstreamFailure::no_memory); }
+void UpstreamConnection::on_no_memory() {
+  fail(UpstreamFailure::no_memory);
+}
 
 void UpstreamConnection::on_timer(net::Timer&) {
   if (connecting_) ++pool_->counters().connect_errors;

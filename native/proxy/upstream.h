@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The upstream side of a worker: a pool of connections to each server, and the connections in it.
 //
-// A connection carries one exchange at a time and goes back to the pool after a clean end; the pool hands out the
-// one used last (its congestion window is warm). An idle connection that speaks or closes is dropped at once.
+// A connection carries one exchange at a time and goes back to the pool after a clean end; the pool hands out
+// the one used last (its congestion window is warm). An idle connection that speaks or closes is dropped at
+// once.
 #pragma once
 
 #include <memory>

@@ -31,7 +31,9 @@ Worker::Worker(Shared& shared, size_t index)
   (void)!::getrandom(random_.data(), sizeof random_, 0);
 }
 
-Worker::~Worker() { stop(); }
+Worker::~Worker() {
+  stop();
+}
 
 const char* Worker::start() {
   if (const char* problem = loop_.start()) return problem;
@@ -50,7 +52,8 @@ void Worker::stop() {
   if (!thread_.joinable()) return;
   loop_.stop();
   thread_.join();
-  // Sessions and views hold pools, and pools hold connections: all go while loop, buffers and counters are there.
+  // Sessions and views hold pools, and pools hold connections: all go while loop, buffers and counters are
+  // there.
   loop_.drop_leftovers();
   pools.clear();
   view_.reset();
@@ -74,7 +77,8 @@ void Worker::after_turn() {
   shared_.access_log.wake();
 }
 
-// --- configuration ------------------------------------------------------------------------------------------
+// --- configuration
+// ------------------------------------------------------------------------------------------
 
 void Worker::adopt(std::shared_ptr<WorkerView> view, std::vector<std::shared_ptr<Listener>> listeners) {
   const std::shared_ptr<WorkerView> old = std::exchange(view_, std::move(view));
@@ -86,9 +90,10 @@ void Worker::adopt(std::shared_ptr<WorkerView> view, std::vector<std::shared_ptr
   if (old != nullptr) {
     for (const UpstreamView& upstream : old->upstreams)
       for (const auto& server : upstream.servers) {
-        const bool kept = std::any_of(view_->upstreams.begin(), view_->upstreams.end(), [&](const UpstreamView& now) {
-          return std::find(now.servers.begin(), now.servers.end(), server) != now.servers.end();
-        });
+        const bool kept =
+            std::any_of(view_->upstreams.begin(), view_->upstreams.end(), [&](const UpstreamView& now) {
+              return std::find(now.servers.begin(), now.servers.end(), server) != now.servers.end();
+            });
         if (!kept) server->retire();
       }
   }
@@ -112,14 +117,16 @@ void Worker::drain() {
   for (Session* session : sessions()) session->drain();
 }
 
-// --- sessions -----------------------------------------------------------------------------------------------
+// --- sessions
+// -----------------------------------------------------------------------------------------------
 
 void Worker::open_session(const std::string& listener, net::Stream stream, const net::Endpoint& peer) {
   for (const auto& candidate : listeners_)
     if (candidate->name() == listener) return open_session(candidate, std::move(stream), peer);
 }
 
-void Worker::open_session(const std::shared_ptr<Listener>& listener, net::Stream stream, const net::Endpoint& peer) {
+void Worker::open_session(const std::shared_ptr<Listener>& listener, net::Stream stream,
+                          const net::Endpoint& peer) {
   const uint64_t id = next_session_++ * shared_.workers + index_ + 1;
   auto* session = new Session(*this, listener, id, peer);  // owned by the lists; session_closed() ends it
   session->self_ = idle_.insert(idle_.end(), session);
@@ -154,7 +161,8 @@ std::vector<Session*> Worker::sessions() const {
   return all;
 }
 
-// --- exchanges ----------------------------------------------------------------------------------------------
+// --- exchanges
+// ----------------------------------------------------------------------------------------------
 
 Exchange& Worker::begin_exchange() {
   if (spare_exchanges_.empty()) {
@@ -167,9 +175,12 @@ Exchange& Worker::begin_exchange() {
   return *exchanges_.back();
 }
 
-void Worker::end_exchange(Exchange& exchange) { ended_exchanges_.push_back(&exchange); }
+void Worker::end_exchange(Exchange& exchange) {
+  ended_exchanges_.push_back(&exchange);
+}
 
-// --- small services -----------------------------------------------------------------------------------------
+// --- small services
+// -----------------------------------------------------------------------------------------
 
 std::string_view Worker::date() {
   const uint64_t second = unix_ms() / 1000;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One worker: a thread with its event loop, listening sockets, sessions, upstream connections and buffers. Workers
-// share nothing they write on the hot path; the few things they do share are in Shared.
+// One worker: a thread with its event loop, listening sockets, sessions, upstream connections and buffers.
+// Workers share nothing they write on the hot path; the few things they do share are in Shared.
 #pragma once
 
 #include <atomic>
@@ -68,7 +68,8 @@ class Worker {
   void stop();  // joins; idempotent
 
   // --- the worker's thread ---
-  // Takes the view and these listeners; listeners that are not among them are closed and their sessions drain.
+  // Takes the view and these listeners; listeners that are not among them are closed and their sessions
+  // drain.
   void adopt(std::shared_ptr<WorkerView> view, std::vector<std::shared_ptr<Listener>> listeners);
   void set_bans(std::shared_ptr<const BanTable> bans) { bans_ = std::move(bans); }
   void drain();

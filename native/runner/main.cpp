@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The data plane without Node, for sanitizers and profilers: runs a snapshot, takes commands on standard input.
+// The data plane without Node, for sanitizers and profilers: runs a snapshot, takes commands on standard
+// input.
 //
 //   dataplane-runner SNAPSHOT.json [--workers N] [--library PATH] [--access-log PATH]
 //
-// Prints one JSON line {"listeners": [...]} when it listens. Commands: "reload FILE" applies another snapshot and
-// prints its line (or {"error": ...}), "counters" prints the counters, "stop" or the end of input drains and exits 0.
+// Prints one JSON line {"listeners": [...]} when it listens. Commands: "reload FILE" applies another snapshot
+// and prints its line (or {"error": ...}), "counters" prints the counters, "stop" or the end of input drains
+// and exits 0.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -75,7 +77,8 @@ int run(const std::string& path, mango::proxy::DataPlaneOptions options) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: dataplane-runner SNAPSHOT.json [--workers N] [--library PATH] [--access-log PATH]\n");
+    std::fprintf(
+        stderr, "usage: dataplane-runner SNAPSHOT.json [--workers N] [--library PATH] [--access-log PATH]\n");
     return 2;
   }
   std::signal(SIGPIPE, SIG_IGN);

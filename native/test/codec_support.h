@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the codecs' tests and fuzzer share: a sink that takes as much as it likes, listeners that take as much content
-// as they like, and a feeder that cuts the input anywhere. All the liking comes from one seed.
+// What the codecs' tests and fuzzer share: a sink that takes as much as it likes, listeners that take as much
+// content as they like, and a feeder that cuts the input anywhere. All the liking comes from one seed.
 #pragma once
 
 #include <algorithm>
@@ -43,12 +43,15 @@ class WhimSink final : public Sink {
 };
 
 inline std::string describe(const RequestHead& head) {
-  std::string text = std::string(head.method_name) + " " + std::string(head.target) + " " + std::string(head.host);
-  for (const Field& field : head.fields) text += "|" + std::string(field.name) + "=" + std::string(field.value);
+  std::string text =
+      std::string(head.method_name) + " " + std::string(head.target) + " " + std::string(head.host);
+  for (const Field& field : head.fields)
+    text += "|" + std::string(field.name) + "=" + std::string(field.value);
   return text;
 }
 
-// Notes what a server codec says, as text. Every request is answered as soon as it is complete, if `codec` is given.
+// Notes what a server codec says, as text. Every request is answered as soon as it is complete, if `codec` is
+// given.
 struct ServerNotes final : ServerEvents {
   explicit ServerNotes(Whim& whim_in) : whim(whim_in) {}
   void on_request(StreamId stream, RequestHead& head) override {
@@ -73,14 +76,20 @@ struct ServerNotes final : ServerEvents {
 
 struct ClientNotes final : ClientEvents {
   explicit ClientNotes(Whim& whim_in) : whim(whim_in) {}
-  void on_interim(StreamId, ResponseHead& head) override { text += "[interim " + std::to_string(head.status) + "]"; }
-  void on_response(StreamId, ResponseHead& head) override { text += "[response " + std::to_string(head.status) + "]"; }
+  void on_interim(StreamId, ResponseHead& head) override {
+    text += "[interim " + std::to_string(head.status) + "]";
+  }
+  void on_response(StreamId, ResponseHead& head) override {
+    text += "[response " + std::to_string(head.status) + "]";
+  }
   [[nodiscard]] size_t on_response_data(StreamId, std::string_view content) override {
     const size_t count = whim.up_to(content.size());
     text.append(content.substr(0, count));
     return count;
   }
-  void on_response_end(StreamId, std::string_view trailers) override { text += "[end " + std::string(trailers) + "]"; }
+  void on_response_end(StreamId, std::string_view trailers) override {
+    text += "[end " + std::string(trailers) + "]";
+  }
   void on_response_error(StreamId, const Refusal& refusal) override {
     text += "[error " + std::to_string(refusal.status) + " " + refusal.reason + "]";
   }
@@ -94,7 +103,8 @@ std::string feed(std::string_view bytes, Whim& whim, const Receive& receive) {
   std::string waiting;
   size_t idle_rounds = 0;
   while (idle_rounds < 40) {
-    const size_t count = std::min(bytes.size(), std::max<size_t>(whim.up_to(std::min<size_t>(bytes.size(), 64)), whim.up_to(1)));
+    const size_t count = std::min(
+        bytes.size(), std::max<size_t>(whim.up_to(std::min<size_t>(bytes.size(), 64)), whim.up_to(1)));
     const size_t fresh = bytes.size() > 64 && count == 64 ? whim.up_to(bytes.size()) : count;
     waiting.append(bytes.substr(0, fresh));
     bytes.remove_prefix(fresh);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the data plane's tests share: a whole data plane on loopback, upstreams of any behaviour on threads of their
-// own, and clients that see raw bytes. Ports are the kernel's choice; nothing waits for time to pass.
+// What the data plane's tests share: a whole data plane on loopback, upstreams of any behaviour on threads of
+// their own, and clients that see raw bytes. Ports are the kernel's choice; nothing waits for time to pass.
 #pragma once
 
 #include <functional>
@@ -115,7 +115,8 @@ inline Response read_response(Wire& wire) {
   response.head = wire.read_until("\r\n\r\n");
   if (response.head.size() > 12) response.status = std::atoi(response.head.c_str() + 9);
   const size_t at = response.head.find("ontent-Length: ");
-  if (at != std::string::npos) response.content = wire.read_exactly(std::strtoul(&response.head[at + 15], nullptr, 10));
+  if (at != std::string::npos)
+    response.content = wire.read_exactly(std::strtoul(&response.head[at + 15], nullptr, 10));
   return response;
 }
 
@@ -124,8 +125,8 @@ inline std::string get(std::string_view path, std::string_view fields = "") {
 }
 
 inline std::string ok(std::string_view content, std::string_view fields = "") {
-  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(content.size()) + "\r\n" + std::string(fields) +
-         "\r\n" + std::string(content);
+  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(content.size()) + "\r\n" +
+         std::string(fields) + "\r\n" + std::string(content);
 }
 
 // A server that gives every connection to `serve`, on a thread of its own.
@@ -133,7 +134,8 @@ class Upstream {
  public:
   using Serve = std::function<void(Wire& wire)>;
 
-  explicit Upstream(Serve serve) : serve_(std::move(serve)), fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Upstream(Serve serve)
+      : serve_(std::move(serve)), fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address = mango_test::loopback();
     socklen_t length = sizeof address;
     EXPECT_EQ(0, ::bind(fd_, mango_test::as_sockaddr(address), length));
@@ -192,21 +194,25 @@ class Upstream {
   std::thread acceptor_;
 };
 
-// --- snapshots ----------------------------------------------------------------------------------------------
+// --- snapshots
+// ----------------------------------------------------------------------------------------------
 
-inline Json action(const char* name, int status = 0) { return {{"action", name}, {"status", status}, {"delayMs", 0}}; }
+inline Json action(const char* name, int status = 0) {
+  return {{"action", name}, {"status", status}, {"delayMs", 0}};
+}
 
 inline Json policy() {
   Json actions;
-  for (const char* trigger : {"handshakeTimeout", "handshakeError", "idle", "maxAge", "maxRequests", "drain", "deviceReset"})
+  for (const char* trigger :
+       {"handshakeTimeout", "handshakeError", "idle", "maxAge", "maxRequests", "drain", "deviceReset"})
     actions[trigger] = action("close");
-  for (const char* trigger : {"headerTimeout", "bodyTimeout", "minRate", "protocolError", "upstreamConnectError",
-                              "upstreamReset", "upstreamTimeout", "rateLimited", "denied", "overload"})
+  for (const char* trigger :
+       {"headerTimeout", "bodyTimeout", "minRate", "protocolError", "upstreamConnectError", "upstreamReset",
+        "upstreamTimeout", "rateLimited", "denied", "overload"})
     actions[trigger] = action("respond");
   actions["clientAbort"] = action("close");
-  return {{"name", "default"}, {"actions", actions},        {"maxAgeMs", 0},
-          {"maxRequests", 0},  {"rateLimit", nullptr},      {"ipAllow", Json::array()},
-          {"ipDeny", Json::array()}};
+  return {{"name", "default"},    {"actions", actions},       {"maxAgeMs", 0},          {"maxRequests", 0},
+          {"rateLimit", nullptr}, {"ipAllow", Json::array()}, {"ipDeny", Json::array()}};
 }
 
 inline Json listener(const std::string& name, uint16_t port = 0) {
@@ -267,7 +273,8 @@ inline Json snapshot(const std::string& endpoint, const std::vector<std::string>
   Json all = Json::array();
   for (const std::string& name : listeners) all.push_back(listener(name));
   return {{"generation", 1},
-          {"limits", {{"maxSessions", 1000}, {"maxBufferBytes", 64 << 20}, {"maxTarpits", 10}, {"drainMs", 20000}}},
+          {"limits",
+           {{"maxSessions", 1000}, {"maxBufferBytes", 64 << 20}, {"maxTarpits", 10}, {"drainMs", 20000}}},
           {"tickets", {{"keys", Json::array()}}},
           {"accessLog", false},
           {"certificates", Json::array()},
@@ -277,12 +284,14 @@ inline Json snapshot(const std::string& endpoint, const std::vector<std::string>
           {"upstreams", Json::array({upstream(endpoint)})}};
 }
 
-// --- the data plane -----------------------------------------------------------------------------------------
+// --- the data plane
+// -----------------------------------------------------------------------------------------
 
 class Plane {
  public:
   explicit Plane(size_t workers = 1, const std::string& access_log = "") {
-    plane = DataPlane::create({.workers = workers, .library = "", .access_log_path = access_log, .wake = [] {}}, error);
+    plane = DataPlane::create(
+        {.workers = workers, .library = "", .access_log_path = access_log, .wake = [] {}}, error);
     EXPECT_NE(nullptr, plane) << error.message;
   }
   Plane(const Json& json, size_t workers = 1) : Plane(workers) { apply(json); }
@@ -302,12 +311,14 @@ class Plane {
 
   [[nodiscard]] Json sessions(const Json& selector = Json::object()) {
     std::promise<std::string> answer;
-    EXPECT_TRUE(plane->sessions(selector.dump(), [&](std::string json) { answer.set_value(std::move(json)); }, error));
+    EXPECT_TRUE(plane->sessions(
+        selector.dump(), [&](std::string json) { answer.set_value(std::move(json)); }, error));
     return Json::parse(answer.get_future().get());
   }
   uint64_t act(const Json& selector, const char* name) {
     std::promise<uint64_t> answer;
-    EXPECT_TRUE(plane->act(selector.dump(), name, [&](uint64_t count) { answer.set_value(count); }, error));
+    EXPECT_TRUE(plane->act(
+        selector.dump(), name, [&](uint64_t count) { answer.set_value(count); }, error));
     return answer.get_future().get();
   }
   [[nodiscard]] Json counters() const { return Json::parse(plane->counters()); }

@@ -34,7 +34,8 @@ Exchanged exchange(std::string_view bytes, const Request& request = {}, uint32_t
 }
 
 const std::string kPlain = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-const std::string kChunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\nX-T: 1\r\n\r\n";
+const std::string kChunked =
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\nX-T: 1\r\n\r\n";
 
 TEST(H1ClientCodec, TellsAResponseAndMayThenCarryAnother) {
   EXPECT_EQ("[response 200]hello[end ]", exchange(kPlain).events);
@@ -54,13 +55,15 @@ TEST(H1ClientCodec, CarriesOneExchangeAfterTheOther) {
     EXPECT_EQ(bytes.size(), codec.receive(bytes, notes));
     EXPECT_TRUE(codec.reusable());
   }
-  EXPECT_EQ("[response 200]hello[end ][response 200]abcdefg[end X-T: 1\r\n][response 200]hello[end ]", notes.text);
+  EXPECT_EQ("[response 200]hello[end ][response 200]abcdefg[end X-T: 1\r\n][response 200]hello[end ]",
+            notes.text);
 }
 
 TEST(H1ClientCodec, SaysTheSameHoweverTheBytesArriveAndAreTaken) {
   const std::string interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
   const std::string until_close = "HTTP/1.1 200 OK\r\n\r\n" + std::string(3000, 'x');
-  for (const std::string& input : {kPlain, interim + kChunked, until_close, "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n" + kPlain}) {
+  for (const std::string& input :
+       {kPlain, interim + kChunked, until_close, "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n" + kPlain}) {
     const Exchanged whole = exchange(input);
     for (uint32_t seed = 1; seed <= 200; ++seed) {
       const Exchanged split = exchange(input, {}, seed);
@@ -72,8 +75,10 @@ TEST(H1ClientCodec, SaysTheSameHoweverTheBytesArriveAndAreTaken) {
 }
 
 TEST(H1ClientCodec, KnowsWhichResponsesHaveNoContent) {
-  EXPECT_EQ("[response 200][end ]", exchange("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", {.method = Method::head}).events);
-  EXPECT_EQ("[response 304][end ]", exchange("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n").events);
+  EXPECT_EQ("[response 200][end ]",
+            exchange("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", {.method = Method::head}).events);
+  EXPECT_EQ("[response 304][end ]",
+            exchange("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n").events);
   EXPECT_EQ("[response 204][end ]", exchange("HTTP/1.1 204 No Content\r\n\r\n").events);
 }
 
@@ -97,9 +102,11 @@ TEST(H1ClientCodec, TakesTheEndOfTheStreamAsAnEndOnlyWhereItIsOne) {
 }
 
 TEST(H1ClientCodec, OpensATunnelOnlyIfOneWasAskedFor) {
-  const std::string head = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+  const std::string head =
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
   for (uint32_t seed = 0; seed < 20; ++seed)
-    EXPECT_EQ("[response 101]\r\n\r\nanything", exchange(head + "\r\n\r\nanything", {.upgrade = true}, seed).events);
+    EXPECT_EQ("[response 101]\r\n\r\nanything",
+              exchange(head + "\r\n\r\nanything", {.upgrade = true}, seed).events);
   EXPECT_EQ("[error 502 unexpected-101]", exchange(head + "x").events);
 }
 
@@ -112,9 +119,10 @@ TEST(H1ClientCodec, BoundsTheInterimHeads) {
 }
 
 TEST(H1ClientCodec, RefusesBrokenResponses) {
-  for (const std::string& bad : {std::string("HTTP/2.0 200 OK\r\n\r\n"), std::string("nonsense\r\n\r\n"), std::string("HTTP/1.1 200 OK\nA: b\n\n"),
-                                "HTTP/1.1 200 OK\r\nX: " + std::string(40'000, 'x'),
-                                std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")}) {
+  for (const std::string& bad :
+       {std::string("HTTP/2.0 200 OK\r\n\r\n"), std::string("nonsense\r\n\r\n"),
+        std::string("HTTP/1.1 200 OK\nA: b\n\n"), "HTTP/1.1 200 OK\r\nX: " + std::string(40'000, 'x'),
+        std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")}) {
     const Exchanged done = exchange(bad);
     EXPECT_NE(std::string::npos, done.events.find("[error 502 ")) << done.events;
     EXPECT_FALSE(done.reusable);

@@ -27,20 +27,24 @@ Served serve(std::string_view bytes, uint32_t seed = 0, bool answer = true) {
 const std::string kGet = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 const std::string kPost = "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello";
 const std::string kChunked =
-    "PUT /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nX-T: 1\r\n\r\n";
+    "PUT /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nX-T: "
+    "1\r\n\r\n";
 
 TEST(H1ServerCodec, TellsARequestItsContentAndItsEnd) {
   EXPECT_EQ("[request 1 GET /a h|Host=h][end ]", serve(kGet).events);
   EXPECT_EQ("[request 1 POST /b h|Host=h|Content-Length=5]hello[end ]", serve(kPost).events);
-  EXPECT_EQ("[request 1 PUT /c h|Host=h|Transfer-Encoding=chunked]abcdefg[end X-T: 1\r\n]", serve(kChunked).events);
+  EXPECT_EQ("[request 1 PUT /c h|Host=h|Transfer-Encoding=chunked]abcdefg[end X-T: 1\r\n]",
+            serve(kChunked).events);
 }
 
 TEST(H1ServerCodec, LeavesPipelinedRequestsUntilTheAnswerIsOver) {
   const Served served = serve(kPost + kGet, 0, false);
   EXPECT_EQ("[request 1 POST /b h|Host=h|Content-Length=5]hello[end ]", served.events);
   EXPECT_EQ(kGet, served.rest);
-  EXPECT_EQ("[request 1 GET /a h|Host=h][end ][request 2 POST /b h|Host=h|Content-Length=5]hello[end ][request 3 GET /a h|Host=h][end ]",
-            serve(kGet + kPost + kGet).events);
+  EXPECT_EQ(
+      "[request 1 GET /a h|Host=h][end ][request 2 POST /b h|Host=h|Content-Length=5]hello[end ][request 3 "
+      "GET /a h|Host=h][end ]",
+      serve(kGet + kPost + kGet).events);
 }
 
 TEST(H1ServerCodec, SaysTheSameHoweverTheBytesArriveAndAreTaken) {
@@ -90,7 +94,8 @@ TEST(H1ServerCodec, RefusesAHeadThatNeverEnds) {
   }
 }
 
-// --- the response -------------------------------------------------------------------------------------------
+// --- the response
+// -------------------------------------------------------------------------------------------
 
 struct Answer {
   Framing framing = Framing::length;
@@ -111,7 +116,9 @@ std::pair<std::string, bool> answer(const Answer& how, uint32_t seed = 0) {
   EXPECT_EQ(request.size(), codec.receive(request, notes));
   ResponseHead head;
   head.status = 200;
-  EXPECT_TRUE(codec.send_head(1, head, {.keep_alive = how.keep_alive, .framing = how.framing, .content_length = how.content.size()}, sink));
+  EXPECT_TRUE(codec.send_head(
+      1, head, {.keep_alive = how.keep_alive, .framing = how.framing, .content_length = how.content.size()},
+      sink));
   send_all(codec, how.content, sink);
   EXPECT_TRUE(codec.send_end(1, how.trailers, sink));
   return {sink.written, codec.persistent()};
@@ -121,7 +128,8 @@ std::pair<std::string, bool> answer(const Answer& how, uint32_t seed = 0) {
 std::pair<std::string, std::string> read_back(const std::string& bytes, Method method = Method::get) {
   const ResponseResult head = parse_response(bytes, method);
   EXPECT_EQ(Parsed::complete, head.parsed) << bytes;
-  const BodyResult body = read_body(head.head->framing, head.head->content_length, std::string_view(bytes).substr(head.head->head_bytes));
+  const BodyResult body = read_body(head.head->framing, head.head->content_length,
+                                    std::string_view(bytes).substr(head.head->head_bytes));
   EXPECT_TRUE(body.ended || head.head->framing == Framing::until_close);
   EXPECT_EQ("", body.rest);
   return {body.content, body.trailers};
@@ -136,7 +144,9 @@ TEST(H1ServerCodec, WritesContentThatReadsBackHoweverItIsTaken) {
       EXPECT_TRUE(persistent);
     }
   }
-  EXPECT_EQ("X-T: 1\r\n", read_back(answer({.framing = Framing::chunked, .content = "c", .trailers = "X-T: 1\r\n"}).first).second);
+  EXPECT_EQ("X-T: 1\r\n",
+            read_back(answer({.framing = Framing::chunked, .content = "c", .trailers = "X-T: 1\r\n"}).first)
+                .second);
   EXPECT_EQ("", read_back(answer({.framing = Framing::chunked}).first).first);
 }
 
@@ -144,7 +154,9 @@ TEST(H1ServerCodec, EndsTheConnectionWhereTheContentHasNoOtherEnd) {
   EXPECT_FALSE(answer({.framing = Framing::until_close, .content = "x"}).second);
   EXPECT_FALSE(answer({.content = "x", .keep_alive = false}).second);
   const auto [bytes, persistent] =
-      answer({.framing = Framing::chunked, .content = "old", .request = "GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"});
+      answer({.framing = Framing::chunked,
+              .content = "old",
+              .request = "GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"});
   EXPECT_FALSE(persistent);
   EXPECT_EQ(std::string::npos, bytes.find("chunked")) << "HTTP/1.0 knows no chunks";
   EXPECT_TRUE(bytes.ends_with("\r\n\r\nold")) << bytes;

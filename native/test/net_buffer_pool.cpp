@@ -13,7 +13,13 @@ constexpr uint64_t kPlenty = 1 << 30;
 
 TEST(BufferPool, GivesTheSmallestClassThatFits) {
   BufferPool pool(kPlenty);
-  for (const auto& [size, capacity] : {std::pair<size_t, size_t>{0, 1024}, {1, 1024}, {1024, 1024}, {1025, 4096}, {4097, 16384}, {16385, 65536}, {65536, 65536}})
+  for (const auto& [size, capacity] : {std::pair<size_t, size_t>{0, 1024},
+                                       {1, 1024},
+                                       {1024, 1024},
+                                       {1025, 4096},
+                                       {4097, 16384},
+                                       {16385, 65536},
+                                       {65536, 65536}})
     EXPECT_EQ(capacity, pool.take(size).capacity()) << size;
   EXPECT_FALSE(pool.take(65537));
   EXPECT_EQ(0U, pool.held_bytes());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connections over real sockets, a loop in a thread of its own, and a peer in blocking calls. What the connection is
-// to do is posted to its loop; what it saw is read after the loop has ended.
+// Connections over real sockets, a loop in a thread of its own, and a peer in blocking calls. What the
+// connection is to do is posted to its loop; what it saw is read after the loop has ended.
 #include "net/connection.h"
 
 #include <arpa/inet.h>
@@ -80,7 +80,8 @@ class ConnectionTest : public ::testing::Test {
 
   // Connects `one` to the listening socket and accepts at the other end. The loop is not running yet.
   void connect(int receive_buffer = 0) {
-    if (receive_buffer != 0) ::setsockopt(listening, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    if (receive_buffer != 0)
+      ::setsockopt(listening, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     Stream stream;
     const Io result = stream.connect(*engine, endpoint);
     ASSERT_TRUE(result == Io::ok || result == Io::again);

@@ -8,7 +8,8 @@ namespace mango::net {
 namespace {
 
 TEST(Endpoint, ReadsWhatItWrites) {
-  for (const std::string text : {"127.0.0.1:80", "0.0.0.0:0", "[::1]:65535", "[2001:db8::7]:443", "unix:/run/app.sock"}) {
+  for (const std::string text :
+       {"127.0.0.1:80", "0.0.0.0:0", "[::1]:65535", "[2001:db8::7]:443", "unix:/run/app.sock"}) {
     Endpoint endpoint;
     ASSERT_TRUE(Endpoint::parse(text, endpoint)) << text;
     EXPECT_EQ(text, endpoint.to_string());
@@ -36,9 +37,9 @@ TEST(Endpoint, ShowsAMappedAddressAsIpv4) {
 
 TEST(Endpoint, RefusesWhatIsNoAddress) {
   Endpoint endpoint;
-  for (const std::string text :
-       {"", ":", "80", "127.0.0.1", "127.0.0.1:", ":80", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:80 ", " 127.0.0.1:80",
-        "127.0.0.1:0x50", "127.0.0:80", "localhost:80", "[::1:80", "[]:80", "unix:", "[1::2::3]:1"})
+  for (const std::string text : {"", ":", "80", "127.0.0.1", "127.0.0.1:", ":80", "127.0.0.1:65536",
+                                 "127.0.0.1:-1", "127.0.0.1:80 ", " 127.0.0.1:80", "127.0.0.1:0x50",
+                                 "127.0.0:80", "localhost:80", "[::1:80", "[]:80", "unix:", "[1::2::3]:1"})
     EXPECT_FALSE(Endpoint::parse(text, endpoint)) << text;
   EXPECT_FALSE(Endpoint::parse("unix:" + std::string(sizeof(sockaddr_un::sun_path), 'x'), endpoint));
   EXPECT_TRUE(Endpoint::parse("unix:" + std::string(sizeof(sockaddr_un::sun_path) - 1, 'x'), endpoint));

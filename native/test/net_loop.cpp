@@ -111,7 +111,8 @@ TEST_F(LoopTest, TellsWhatAnFdIsReadyFor) {
   EXPECT_FALSE(loop->watch(-1, reader, EPOLLIN));
 }
 
-// Two fds ready in one batch; the first to get its turn retires the other, whose stale event must find it alive.
+// Two fds ready in one batch; the first to get its turn retires the other, whose stale event must find it
+// alive.
 TEST_F(LoopTest, FreesARetiredHandlerOnlyAfterTheTurn) {
   int fds[2][2];
   std::array<Probe*, 2> probes{};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The wheel against the simplest timers there are: a list of deadlines. Time is a number here, so days pass quickly.
+// The wheel against the simplest timers there are: a list of deadlines. Time is a number here, so days pass
+// quickly.
 #include "net/timer_wheel.h"
 
 #include <gtest/gtest.h>
@@ -83,7 +84,8 @@ TEST(TimerWheel, IsNotLateWhenSetJustBeforeASlotBoundary) {
       for (uint64_t tick = span; tick <= span * 2 + 1; ++tick) {
         wheel.advance(tick * kTickMs);
         for (const auto& alarm : alarms)
-          ASSERT_EQ(alarm->due_ms <= tick * kTickMs, alarm->count == 1) << alarm->due_ms / kTickMs << " at " << tick;
+          ASSERT_EQ(alarm->due_ms <= tick * kTickMs, alarm->count == 1)
+              << alarm->due_ms / kTickMs << " at " << tick;
       }
     }
   }
@@ -227,8 +229,7 @@ TEST(TimerWheel, AgreesWithAListOfDeadlines) {
     now += up_to(50) == 0 ? any_span() : up_to(3000);
     wheel.advance(now);
     if (step % 64 != 0) continue;
-    for (const auto& one : alarms)
-      ASSERT_TRUE(!one->timer.armed() || one->due_ms + kTickMs > now) << "lost";
+    for (const auto& one : alarms) ASSERT_TRUE(!one->timer.armed() || one->due_ms + kTickMs > now) << "lost";
   }
 }
 

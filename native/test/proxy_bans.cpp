@@ -30,7 +30,8 @@ TEST(BanTable, KnowsAClientInAnyNotation) {
 }
 
 TEST(BanTable, KeepsItsKindsApart) {
-  const auto table = BanTable::build({ban(config::BanBy::sni, "a", 1000), ban(config::BanBy::route, "b", 1000)});
+  const auto table =
+      BanTable::build({ban(config::BanBy::sni, "a", 1000), ban(config::BanBy::route, "b", 1000)});
   EXPECT_NE(nullptr, table->sni("a", 0));
   EXPECT_EQ(nullptr, table->sni("b", 0));
   EXPECT_NE(nullptr, table->route("b", 0));

@@ -44,7 +44,8 @@ TEST(DataPlane, RefusesABadRequestBehindAGoodOne) {
   EXPECT_EQ(std::string::npos, rest.find("/never"));
 }
 
-// The action of a policy ends the session in the middle of what was received: the rest of it is not looked at.
+// The action of a policy ends the session in the middle of what was received: the rest of it is not looked
+// at.
 TEST(DataPlane, LooksAtNothingBehindARequestThatEndsTheSession) {
   Upstream app(Upstream::echo_path);
   for (const char* name : {"close", "reset", "abort", "tarpit", "respond"}) {
@@ -56,7 +57,8 @@ TEST(DataPlane, LooksAtNothingBehindARequestThatEndsTheSession) {
     json["routes"][0]["policy"] = 1;
     Plane plane(json);
     const auto client = plane.connect();
-    ASSERT_TRUE(client->send(get("/1") + get("/2") + "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" + get("/3")));
+    ASSERT_TRUE(client->send(get("/1") + get("/2") +
+                             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" + get("/3")));
     const std::string all = client->read_to_end();
     const bool answers = std::string_view(name) == "respond" || std::string_view(name) == "tarpit";
     EXPECT_EQ(answers ? 0U : std::string::npos, all.find("HTTP/1.1 ")) << name << ": " << all;
@@ -97,13 +99,15 @@ TEST(DataPlane, KeepsTheFramingOfSmallChunksForASlowReader) {
   Upstream app([](Wire& wire) {
     if (wire.read_until("\r\n\r\n").empty()) return;
     std::string all = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    for (size_t i = 0; i < kChunks; ++i) all += "400\r\n" + std::string(1024, static_cast<char>('a' + i % 26)) + "\r\n";
+    for (size_t i = 0; i < kChunks; ++i)
+      all += "400\r\n" + std::string(1024, static_cast<char>('a' + i % 26)) + "\r\n";
     (void)wire.send(all + "0\r\n\r\n");
   });
   Plane plane(snapshot(app.endpoint()));
   const auto client = plane.connect("web", 4096);
   ASSERT_TRUE(client->send(get("/")));
-  ASSERT_TRUE(plane.eventually([&] { return plane.counters()["buffers"]["bytesHeld"].get<uint64_t>() >= 16384; }));
+  ASSERT_TRUE(
+      plane.eventually([&] { return plane.counters()["buffers"]["bytesHeld"].get<uint64_t>() >= 16384; }));
   (void)client->read_until("\r\n\r\n");
   size_t total = 0;
   for (;;) {
@@ -111,13 +115,15 @@ TEST(DataPlane, KeepsTheFramingOfSmallChunksForASlowReader) {
     const size_t size = std::strtoul(line.c_str(), nullptr, 16);
     ASSERT_GT(line.size(), 2U);
     if (size == 0) break;
-    for (const char c : client->read_exactly(size)) ASSERT_EQ('a' + total++ / 1024 % 26, static_cast<size_t>(c)) << total;
+    for (const char c : client->read_exactly(size))
+      ASSERT_EQ('a' + total++ / 1024 % 26, static_cast<size_t>(c)) << total;
     ASSERT_EQ("\r\n", client->read_exactly(2));
   }
   EXPECT_EQ(kChunks * 1024, total);
 }
 
-// --- reload -------------------------------------------------------------------------------------------------
+// --- reload
+// -------------------------------------------------------------------------------------------------
 
 TEST(DataPlane, KeepsConnectionsOfAListenerThatStays) {
   Upstream first([](Wire& wire) {
@@ -204,7 +210,8 @@ TEST(DataPlane, SwapsTheAddressesOfTwoListeners) {
   }
 }
 
-// --- sessions -----------------------------------------------------------------------------------------------
+// --- sessions
+// -----------------------------------------------------------------------------------------------
 
 TEST(DataPlane, ListsAndEndsSessions) {
   Upstream app(Upstream::echo_path);
@@ -249,7 +256,8 @@ TEST(DataPlane, CountsATarpitDownHoweverItEnds) {
   Json json = snapshot(app.endpoint());
   json["limits"]["maxTarpits"] = 1;
   json["policies"][0]["rateLimit"] = {{"requests", 1}, {"perMs", 3600000}, {"burst", 1}};
-  json["policies"][0]["actions"]["rateLimited"] = {{"action", "tarpit"}, {"status", 429}, {"delayMs", 3600000}};
+  json["policies"][0]["actions"]["rateLimited"] = {
+      {"action", "tarpit"}, {"status", 429}, {"delayMs", 3600000}};
   Plane plane(json);
   for (const char* name : {"close", "abort", "reset", "close"}) {
     const auto client = plane.connect();
@@ -267,7 +275,11 @@ TEST(DataPlane, CountsATarpitDownHoweverItEnds) {
 TEST(DataPlane, RefusesBannedClients) {
   Upstream app(Upstream::echo_path);
   Plane plane(snapshot(app.endpoint()));
-  const Json ban = {{"by", "client"}, {"value", "127.0.0.1"}, {"action", "abort"}, {"status", 0}, {"untilMs", 4102444800000}};
+  const Json ban = {{"by", "client"},
+                    {"value", "127.0.0.1"},
+                    {"action", "abort"},
+                    {"status", 0},
+                    {"untilMs", 4102444800000}};
   ASSERT_TRUE(plane.plane->set_bans(Json::array({ban}).dump(), plane.error)) << plane.error.message;
   plane.settle();
   int error = 0;
@@ -282,7 +294,8 @@ TEST(DataPlane, RefusesBannedClients) {
   EXPECT_STREQ("BANS_INVALID", plane.error.code);
 }
 
-// --- the end ------------------------------------------------------------------------------------------------
+// --- the end
+// ------------------------------------------------------------------------------------------------
 
 TEST(DataPlane, DrainsOnRequest) {
   Upstream app(Upstream::echo_path);

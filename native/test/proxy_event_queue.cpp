@@ -53,7 +53,8 @@ TEST(EventQueue, LosesNothingBetweenThreads) {
         if (!queue.put("1")) ++refused;
     });
   size_t read = 0;
-  while (read + static_cast<size_t>(refused) < kThreads * kEach) read += nlohmann::json::parse(queue.take()).size();
+  while (read + static_cast<size_t>(refused) < kThreads * kEach)
+    read += nlohmann::json::parse(queue.take()).size();
   for (std::thread& writer : writers) writer.join();
   EXPECT_EQ(static_cast<size_t>(kThreads * kEach), read + static_cast<size_t>(refused));
   EXPECT_GT(wakes.load(), 0);

@@ -28,7 +28,9 @@ TEST(JsonLine, WritesMembersOfEveryKind) {
   JsonLine line(text);
   line.text("a", "b").number("n", UINT64_MAX).real("r", 0.25).boolean("t", true).boolean("f", false);
   line.members("").members("\"x\":1,\"y\":2").end();
-  EXPECT_EQ("before {\"a\":\"b\",\"n\":18446744073709551615,\"r\":0.250000,\"t\":true,\"f\":false,\"x\":1,\"y\":2}", text);
+  EXPECT_EQ(
+      "before {\"a\":\"b\",\"n\":18446744073709551615,\"r\":0.250000,\"t\":true,\"f\":false,\"x\":1,\"y\":2}",
+      text);
 }
 
 TEST(JsonLine, CanBeEmptyOrBeginWithGivenMembers) {
@@ -39,9 +41,11 @@ TEST(JsonLine, CanBeEmptyOrBeginWithGivenMembers) {
 }
 
 TEST(JsonLine, KeepsWellFormedText) {
-  for (const std::string_view text : {"", "plain", "quote \" and \\", "a/b", "zwölf €", "\xf0\x9f\xa5\xad", "\xf4\x8f\xbf\xbf"})
+  for (const std::string_view text :
+       {"", "plain", "quote \" and \\", "a/b", "zwölf €", "\xf0\x9f\xa5\xad", "\xf4\x8f\xbf\xbf"})
     EXPECT_EQ(text, read_back(text));
-  EXPECT_EQ(std::string("nul\0 and \x01\n\r\t\x1f", 13), read_back(std::string("nul\0 and \x01\n\r\t\x1f", 13)));
+  EXPECT_EQ(std::string("nul\0 and \x01\n\r\t\x1f", 13),
+            read_back(std::string("nul\0 and \x01\n\r\t\x1f", 13)));
 }
 
 TEST(JsonLine, IsOneLineWithoutControls) {
@@ -60,7 +64,8 @@ TEST(JsonLine, ReplacesWhatIsNoUtf8) {
   EXPECT_EQ(mark + mark + mark, read_back("\xed\xa0\x80")) << "a surrogate";
   EXPECT_EQ(mark + mark + mark + mark, read_back("\xf4\x90\x80\x80")) << "beyond Unicode";
   EXPECT_EQ("a" + mark + mark, read_back("a\xe2\x82")) << "cut short";
-  EXPECT_EQ(mark + mark + "a", read_back("\xe2\x82" "a"));
+  EXPECT_EQ(mark + mark + "a", read_back("\xe2\x82"
+                                         "a"));
   EXPECT_EQ(mark, read_back("\xff"));
 }
 

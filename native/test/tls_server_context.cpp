@@ -13,7 +13,8 @@ const config::Certificate& wild() {
   return made;
 }
 const config::Certificate& shop_rsa() {
-  static const config::Certificate made = certificate("shop-rsa", {"shop.example.org", "example.org"}, KeyType::rsa);
+  static const config::Certificate made =
+      certificate("shop-rsa", {"shop.example.org", "example.org"}, KeyType::rsa);
   return made;
 }
 
@@ -24,7 +25,8 @@ TEST(ServerContext, ServesTheCertificateOfTheName) {
     EXPECT_EQ("shop", shake(server, {.sni = "shop.example.org", .version = version}).subject);
     EXPECT_EQ("shop", shake(server, {.sni = "SHOP.Example.ORG", .version = version}).subject);
     EXPECT_EQ("wild", shake(server, {.sni = "www.example.org", .version = version}).subject);
-    EXPECT_EQ("shop", shake(server, {.sni = "a.www.example.org", .version = version}).subject) << "one label only";
+    EXPECT_EQ("shop", shake(server, {.sni = "a.www.example.org", .version = version}).subject)
+        << "one label only";
     EXPECT_EQ("shop", shake(server, {.sni = "elsewhere.test", .version = version}).subject) << "the default";
     EXPECT_EQ("shop", shake(server, {.version = version}).subject) << "no name";
   }
@@ -33,17 +35,20 @@ TEST(ServerContext, ServesTheCertificateOfTheName) {
 
 TEST(ServerContext, SurvivesNamesOfAnyKind) {
   const Server server({shop(), wild()});
-  for (const std::string& name : {std::string("."), std::string("example.org."), std::string(254, 'a'), std::string(".example.org"),
-                                 std::string("*.example.org"), std::string("a..b"), std::string("\xff\xfe")})
+  for (const std::string& name :
+       {std::string("."), std::string("example.org."), std::string(254, 'a'), std::string(".example.org"),
+        std::string("*.example.org"), std::string("a..b"), std::string("\xff\xfe")})
     (void)shake(server, {.sni = name});
-  EXPECT_EQ("shop", shake(server, {.sni = "example.org."}).subject) << "the root's dot is no part of the name";
+  EXPECT_EQ("shop", shake(server, {.sni = "example.org."}).subject)
+      << "the root's dot is no part of the name";
 }
 
 TEST(ServerContext, ChoosesTheKeyTheClientCanVerify) {
   const Server server({shop(), shop_rsa()});
   ASSERT_NE(nullptr, server.context) << server.error;
   EXPECT_EQ(EVP_PKEY_EC, shake(server, {.sni = "shop.example.org", .signatures = "ECDSA+SHA256"}).key_type);
-  EXPECT_EQ(EVP_PKEY_RSA, shake(server, {.sni = "shop.example.org", .signatures = "RSA-PSS+SHA256"}).key_type);
+  EXPECT_EQ(EVP_PKEY_RSA,
+            shake(server, {.sni = "shop.example.org", .signatures = "RSA-PSS+SHA256"}).key_type);
 }
 
 TEST(ServerContext, HoldsToItsLowestVersion) {
@@ -103,7 +108,8 @@ TEST(ServerContext, TellsWhichNamesASessionMayBeAskedFor) {
   EXPECT_FALSE(server.context->covers("", "a.example.org"));
 }
 
-// --- tickets ------------------------------------------------------------------------------------------------
+// --- tickets
+// ------------------------------------------------------------------------------------------------
 
 TEST(TicketKeys, ResumeOnAnotherContextOfTheSameIdentity) {
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
@@ -112,7 +118,8 @@ TEST(TicketKeys, ResumeOnAnotherContextOfTheSameIdentity) {
     const Handshake full = shake(first, {.sni = "shop.example.org", .version = version});
     ASSERT_NE(nullptr, full.session);
     EXPECT_FALSE(full.resumed);
-    EXPECT_TRUE(shake(second, {.sni = "shop.example.org", .version = version, .session = full.session.get()}).resumed);
+    EXPECT_TRUE(shake(second, {.sni = "shop.example.org", .version = version, .session = full.session.get()})
+                    .resumed);
   }
 }
 
@@ -134,7 +141,8 @@ TEST(TicketKeys, DoNotCarryASessionToAnotherIdentity) {
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
     const Server server({shop(), wild()});
     const Handshake full = shake(server, {.sni = "shop.example.org", .version = version});
-    const Handshake other = shake(server, {.sni = "www.example.org", .version = version, .session = full.session.get()});
+    const Handshake other =
+        shake(server, {.sni = "www.example.org", .version = version, .session = full.session.get()});
     EXPECT_FALSE(other.resumed) << version;
   }
 }
@@ -161,7 +169,8 @@ TEST(TicketKeys, GiveNoTicketsWithoutKeys) {
   EXPECT_EQ(nullptr, full.session);
 }
 
-// --- key pairs ----------------------------------------------------------------------------------------------
+// --- key pairs
+// ----------------------------------------------------------------------------------------------
 
 TEST(KeyPair, SaysWhatIsWrongWithoutTellingTheSecret) {
   const auto problem_of = [](config::Certificate source) {

@@ -32,14 +32,18 @@ inline config::Certificate certificate(const std::string& name, std::vector<std:
   X509_gmtime_adj(X509_getm_notAfter(leaf.get()), 3600);
   X509_set_pubkey(leaf.get(), key.get());
   X509_NAME* subject = X509_get_subject_name(leaf.get());
-  X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
+  X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
   X509_set_issuer_name(leaf.get(), subject);
   X509_sign(leaf.get(), key.get(), EVP_sha256());
   BIO* cert_pem = BIO_new(BIO_s_mem());
   BIO* key_pem = BIO_new(BIO_s_mem());
   PEM_write_bio_X509(cert_pem, leaf.get());
   PEM_write_bio_PrivateKey(key_pem, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-  return {.name = name, .hostnames = std::move(hostnames), .cert_pem = text_of(cert_pem), .key_pem = text_of(key_pem)};
+  return {.name = name,
+          .hostnames = std::move(hostnames),
+          .cert_pem = text_of(cert_pem),
+          .key_pem = text_of(key_pem)};
 }
 
 inline config::TicketKey ticket_key(uint8_t fill) {
@@ -92,7 +96,7 @@ struct Handshake {
   std::string subject;  // of the server's certificate
   std::string alpn;
   std::string version;
-  std::string sni;      // as the server sees it
+  std::string sni;  // as the server sees it
   int key_type = 0;
   SessionPointer session;
 };
@@ -103,17 +107,20 @@ inline Handshake shake(const Server& server, const Client& how) {
   const Openssl<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
   static SSL_SESSION* newest = nullptr;
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-  SSL_CTX_sess_set_new_cb(context.get(), +[](SSL*, SSL_SESSION* session) {
-    SSL_SESSION_free(newest);
-    newest = session;
-    return 1;
-  });
+  SSL_CTX_sess_set_new_cb(
+      context.get(), +[](SSL*, SSL_SESSION* session) {
+        SSL_SESSION_free(newest);
+        newest = session;
+        return 1;
+      });
   const net::SslPointer client(SSL_new(context.get()));
   const net::SslPointer own = server.context->accept();
   SSL_set_min_proto_version(client.get(), how.version);
   SSL_set_max_proto_version(client.get(), how.version);
   if (!how.sni.empty()) SSL_set_tlsext_host_name(client.get(), how.sni.c_str());
-  if (!how.alpn.empty()) SSL_set_alpn_protos(client.get(), reinterpret_cast<const unsigned char*>(how.alpn.data()), static_cast<unsigned>(how.alpn.size()));
+  if (!how.alpn.empty())
+    SSL_set_alpn_protos(client.get(), reinterpret_cast<const unsigned char*>(how.alpn.data()),
+                        static_cast<unsigned>(how.alpn.size()));
   if (how.signatures != nullptr) SSL_set1_sigalgs_list(client.get(), how.signatures);
   if (how.session != nullptr) SSL_set_session(client.get(), how.session);
   if (how.certificate != nullptr) {
@@ -145,8 +152,10 @@ inline Handshake shake(const Server& server, const Client& how) {
   result.session.reset(std::exchange(newest, nullptr));
   if (!result.done) return result;
   // Where TLS 1.2 resumes, a new ticket comes without a call of the callback.
-  if (!result.session && SSL_SESSION_has_ticket(SSL_get0_session(client.get()))) result.session.reset(SSL_get1_session(client.get()));
-  SSL_set_shutdown(client.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);  // else the session counts as broken
+  if (!result.session && SSL_SESSION_has_ticket(SSL_get0_session(client.get())))
+    result.session.reset(SSL_get1_session(client.get()));
+  SSL_set_shutdown(client.get(),
+                   SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);  // else the session counts as broken
   result.resumed = SSL_session_reused(client.get()) == 1;
   result.version = SSL_get_version(own.get());
   result.sni = server_name(own.get());

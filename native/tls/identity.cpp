@@ -22,7 +22,9 @@ BioPointer reader(const std::string& text) {
 }
 
 // Never asks a terminal for a pass phrase.
-int no_pass_phrase(char*, int, int, void*) { return -1; }
+int no_pass_phrase(char*, int, int, void*) {
+  return -1;
+}
 
 constexpr size_t kMaxNameBytes = 255;  // RFC 1035 section 2.3.4
 
@@ -114,7 +116,8 @@ const Identity& IdentityMap::find(std::string_view name) const noexcept {
   if (const auto found = exact_.find(host); found != exact_.end()) return *found->second;
   const size_t dot = host.find('.');
   if (dot != std::string_view::npos)
-    if (const auto found = wildcard_.find(host.substr(dot + 1)); found != wildcard_.end()) return *found->second;
+    if (const auto found = wildcard_.find(host.substr(dot + 1)); found != wildcard_.end())
+      return *found->second;
   return fallback();
 }
 

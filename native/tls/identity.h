@@ -36,12 +36,12 @@ struct KeyPair {
   [[nodiscard]] bool use(SSL* ssl) const noexcept;
 };
 
-// The pairs for one set of names, at most one of each key type (ECDSA, RSA, Ed25519): OpenSSL then chooses by the
-// client's signature algorithms.
+// The pairs for one set of names, at most one of each key type (ECDSA, RSA, Ed25519): OpenSSL then chooses by
+// the client's signature algorithms.
 struct Identity {
   std::vector<const KeyPair*> pairs;
-  // SSL_set_session_id_context: a ticket resumes only where the same certificates and client authentication are
-  // configured (RFC 8446 section 4.2.11 leaves that to us).
+  // SSL_set_session_id_context: a ticket resumes only where the same certificates and client authentication
+  // are configured (RFC 8446 section 4.2.11 leaves that to us).
   std::array<unsigned char, 32> session_context{};
   bool is_default = false;
 };

@@ -26,8 +26,12 @@ const EVP_CIPHER* ticket_cipher() {
   return cipher;
 }
 
-const unsigned char* mac_key(const config::TicketKey& key) { return key.data() + kNameBytes; }
-const unsigned char* cipher_key(const config::TicketKey& key) { return key.data() + kNameBytes + kMacBytes; }
+const unsigned char* mac_key(const config::TicketKey& key) {
+  return key.data() + kNameBytes;
+}
+const unsigned char* cipher_key(const config::TicketKey& key) {
+  return key.data() + kNameBytes + kMacBytes;
+}
 
 bool start_mac(EVP_MAC_CTX* mac, const config::TicketKey& key) {
   char digest[] = "SHA256";
@@ -49,26 +53,31 @@ void TicketKeys::install(SSL_CTX* context) const {
   SSL_CTX_set_num_tickets(context, 1);  // each costs about 15 µs; one is enough to resume
 }
 
-int TicketKeys::callback(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
-                         int sealing) {
-  const auto* keys = static_cast<const TicketKeys*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), index_of_keys()));
+int TicketKeys::callback(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
+                         EVP_MAC_CTX* mac, int sealing) {
+  const auto* keys =
+      static_cast<const TicketKeys*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), index_of_keys()));
   if (keys == nullptr) return -1;
   if (sealing != 0) return keys->seal(name, iv, cipher, mac) ? 1 : -1;
   return keys->open(name, iv, cipher, mac);
 }
 
-bool TicketKeys::seal(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac) const {
+bool TicketKeys::seal(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
+                      EVP_MAC_CTX* mac) const {
   const config::TicketKey& key = keys_.front();
   if (RAND_bytes(iv, kIvBytes) != 1) return false;
   std::memcpy(name, key.data(), kNameBytes);
-  return EVP_EncryptInit_ex(cipher, ticket_cipher(), nullptr, cipher_key(key), iv) == 1 && start_mac(mac, key);
+  return EVP_EncryptInit_ex(cipher, ticket_cipher(), nullptr, cipher_key(key), iv) == 1 &&
+         start_mac(mac, key);
 }
 
 int TicketKeys::open(const unsigned char* name, const unsigned char* iv, EVP_CIPHER_CTX* cipher,
                      EVP_MAC_CTX* mac) const {
   for (const config::TicketKey& key : keys_) {
     if (std::memcmp(name, key.data(), kNameBytes) != 0) continue;
-    if (EVP_DecryptInit_ex(cipher, ticket_cipher(), nullptr, cipher_key(key), iv) != 1 || !start_mac(mac, key)) return -1;
+    if (EVP_DecryptInit_ex(cipher, ticket_cipher(), nullptr, cipher_key(key), iv) != 1 ||
+        !start_mac(mac, key))
+      return -1;
     return &key == &keys_.front() ? 1 : 2;
   }
   return 0;

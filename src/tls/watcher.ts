@@ -149,6 +149,9 @@ async function fingerprint(file: string): Promise<{ readonly print: string; read
       changedMs: Number(ctimeNs / 1_000_000n),
     };
   } catch (error) {
-    return { print: `unreadable: ${(error as NodeJS.ErrnoException).code}`, changedMs: Number.POSITIVE_INFINITY };
+    return {
+      print: `unreadable: ${(error as NodeJS.ErrnoException).code}`,
+      changedMs: Number.POSITIVE_INFINITY,
+    };
   }
 }
