@@ -137,11 +137,8 @@ for (const pair of pairs) {
 
 test("none lets the session go on", async (t) => {
   const policies = { lenient: { rateLimit: { requests: 1, per: "1h" }, session: { rateLimited: "none" } } };
-  const other = await startEdge(
-    t,
-    proxyTo(working.url, { listener: { policy: "lenient" }, top: { policies } }),
-  );
-  const client = await RawClient.open(t, { port: other.port("main") });
+  await edge.reload(proxyTo(working.url, { listener: { policy: "lenient" }, top: { policies } }));
+  const client = await RawClient.open(t, { port: edge.port("main") });
   for (let i = 0; i < 3; i += 1) {
     await client.send(get);
     assert.equal((await client.response()).status, 200);
@@ -150,8 +147,8 @@ test("none lets the session go on", async (t) => {
 
 test("a status of one's own is answered", async (t) => {
   const policies = { own: { session: { protocolError: { action: "respond", status: 418 } } } };
-  const other = await startEdge(t, proxyTo(working.url, { listener: { policy: "own" }, top: { policies } }));
-  const client = await RawClient.open(t, { port: other.port("main") });
+  await edge.reload(proxyTo(working.url, { listener: { policy: "own" }, top: { policies } }));
+  const client = await RawClient.open(t, { port: edge.port("main") });
   await client.send("GET / HTTP/1.1\r\n\r\n");
   assert.equal((await client.response()).status, 418);
   assert.equal(await client.ended(), "fin");

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CertificateAuthority } from "../support/certificates.ts";
 import { proxyTo, secureProxyTo } from "../support/configs.ts";
-import { type Config, type Edge, startEdge } from "../support/edge.ts";
+import { type Config, startEdge } from "../support/edge.ts";
 import { exchange, RawClient, type RawTarget } from "../support/raw_client.ts";
 import { eventually, fileScope, type Scope, temporaryFolder } from "../support/scope.ts";
 import { httpUpstream } from "../support/upstreams.ts";
@@ -13,14 +13,17 @@ const upstream = await httpUpstream(fileScope, (_request, response) => response.
 const get = "GET / HTTP/1.1\r\nHost: site.example\r\n\r\n";
 const broken = "GET / HTTP/1.1\r\n\r\n"; // no Host
 
-const startWith = (scope: Scope, policy: Config): Promise<Edge> =>
-  startEdge(scope, proxyTo(upstream.url, { listener: { policy: "p" }, top: { policies: { p: policy } } }));
+// One proxy for all, reloaded by every test. Bans outlive a reload, so each test bans an address of its own.
+const edge = await startEdge(fileScope, proxyTo(upstream.url));
+const listener = { policy: "p" };
+const apply = (policy: Config): Promise<void> =>
+  edge.reload(proxyTo(upstream.url, { listener, top: { policies: { p: policy } } }));
 
 async function offend(scope: Scope, target: RawTarget, times: number): Promise<void> {
   for (let i = 0; i < times; i += 1) assert.equal((await exchange(scope, target, broken)).status, 400);
 }
 
-const banCount = async (edge: Edge): Promise<number> =>
+const banCount = async (): Promise<number> =>
   (await edge.adminJson<{ bans: unknown[] }>("/v1/bans")).bans.length;
 
 async function isServed(scope: Scope, target: RawTarget): Promise<boolean> {
@@ -38,7 +41,7 @@ async function isServed(scope: Scope, target: RawTarget): Promise<boolean> {
 
 test("after enough offences a client is banned, others are not, and lifting the ban lets it in again", async (t) => {
   const rule = { trigger: "protocolError", after: 3, within: "1m", by: "client", action: "abort", ban: "1h" };
-  const edge = await startWith(t, { escalation: [rule] });
+  await apply({ escalation: [rule] });
   const [offender, bystander] = [
     { port: edge.port("main"), localAddress: "127.0.0.2" },
     { port: edge.port("main"), localAddress: "127.0.0.3" },
@@ -46,11 +49,7 @@ test("after enough offences a client is banned, others are not, and lifting the 
   await offend(t, offender, 2);
   assert.equal(await isServed(t, offender), true);
   await offend(t, offender, 1);
-  await eventually(
-    () => banCount(edge),
-    (count) => count === 1,
-    "the ban",
-  );
+  await eventually(banCount, (count) => count === 1, "the ban");
   await eventually(
     () => isServed(t, offender),
     (served) => !served,
@@ -70,8 +69,8 @@ test("after enough offences a client is banned, others are not, and lifting the 
 
 test("a ban ends by itself", async (t) => {
   const rule = { trigger: "protocolError", after: 1, within: "1m", by: "client", action: "abort", ban: "2s" };
-  const edge = await startWith(t, { escalation: [rule] });
-  const target = { port: edge.port("main") };
+  await apply({ escalation: [rule] });
+  const target = { port: edge.port("main"), localAddress: "127.0.0.11" };
   await offend(t, target, 1);
   await eventually(
     () => isServed(t, target),
@@ -87,8 +86,8 @@ test("a ban ends by itself", async (t) => {
 
 test("a ban can answer with a status", async (t) => {
   const rule = { after: 1, within: "1m", by: "client", action: "respond", status: 451, ban: "1h" };
-  const edge = await startWith(t, { escalation: [rule] });
-  const target = { port: edge.port("main") };
+  await apply({ escalation: [rule] });
+  const target = { port: edge.port("main"), localAddress: "127.0.0.12" };
   await offend(t, target, 1);
   await eventually(
     () => isServed(t, target),
@@ -102,10 +101,9 @@ test("a ban by server name leaves other names alone", async (t) => {
   const authority = new CertificateAuthority(temporaryFolder(t));
   const certificates = { a: authority.issue("a", ["a.example"]), b: authority.issue("b", ["b.example"]) };
   const rule = { trigger: "protocolError", after: 1, within: "1m", by: "sni", action: "abort", ban: "1h" };
-  const edge = await startEdge(
-    t,
+  await edge.reload(
     secureProxyTo(upstream.url, certificates, {
-      listener: { policy: "p" },
+      listener,
       top: { policies: { p: { escalation: [rule] } } },
     }),
   );
@@ -131,9 +129,9 @@ test("a ban by server name leaves other names alone", async (t) => {
 
 test("bans survive a reload", async (t) => {
   const rule = { trigger: "protocolError", after: 1, within: "1m", by: "client", action: "abort", ban: "1h" };
-  const vary = { listener: { policy: "p" }, top: { policies: { p: { escalation: [rule] } } } };
-  const edge = await startEdge(t, proxyTo(upstream.url, vary));
-  const target = { port: edge.port("main") };
+  const vary = { listener, top: { policies: { p: { escalation: [rule] } } } };
+  await edge.reload(proxyTo(upstream.url, vary));
+  const target = { port: edge.port("main"), localAddress: "127.0.0.13" };
   await offend(t, target, 1);
   await eventually(
     () => isServed(t, target),
@@ -145,7 +143,7 @@ test("bans survive a reload", async (t) => {
 });
 
 test("the rate limit counts by client, over connections, and answers 429 with Retry-After", async (t) => {
-  const edge = await startWith(t, { rateLimit: { requests: 5, per: "1h", burst: 5 } });
+  await apply({ rateLimit: { requests: 5, per: "1h", burst: 5 } });
   const flooder = { port: edge.port("main"), localAddress: "127.0.0.4" };
   for (let i = 0; i < 5; i += 1) assert.equal((await exchange(t, flooder, get)).status, 200);
   const limited = await exchange(t, flooder, get);
@@ -156,7 +154,7 @@ test("the rate limit counts by client, over connections, and answers 429 with Re
 });
 
 test("ipDeny and ipAllow decide who may come in; deny wins", async (t) => {
-  const edge = await startWith(t, { ipAllow: ["127.0.0.0/29"], ipDeny: ["127.0.0.6"] });
+  await apply({ ipAllow: ["127.0.0.0/29"], ipDeny: ["127.0.0.6"] });
   const from = (localAddress: string): Promise<boolean> =>
     isServed(t, { port: edge.port("main"), localAddress });
   const served = await Promise.all(["127.0.0.2", "127.0.0.6", "127.0.0.9"].map(from));
@@ -164,7 +162,7 @@ test("ipDeny and ipAllow decide who may come in; deny wins", async (t) => {
 });
 
 test("maxRequests announces the end and closes after that many", async (t) => {
-  const edge = await startWith(t, { maxRequests: 3 });
+  await apply({ maxRequests: 3 });
   const client = await RawClient.open(t, { port: edge.port("main") });
   for (let i = 1; i <= 3; i += 1) {
     await client.send(get);

@@ -7,10 +7,12 @@ import { ask } from "../support/client.ts";
 import { proxyTo } from "../support/configs.ts";
 import { startEdge } from "../support/edge.ts";
 import { RawClient } from "../support/raw_client.ts";
-import { temporaryFolder } from "../support/scope.ts";
+import { fileScope, temporaryFolder } from "../support/scope.ts";
 import { httpUpstream, rawUpstream, readEcho } from "../support/upstreams.ts";
 
+// One proxy for all, reloaded by every test; one worker, so that there is one pool of upstream connections.
 const oneWorker = { top: { workers: 1 } };
+const edge = await startEdge(fileScope, proxyTo("http://127.0.0.1:1", oneWorker));
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
 const ok = (text: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
 
@@ -21,7 +23,7 @@ test("pipelined requests are answered in order, however late the first answer is
     if (request.url === "/1") releases.push(answer);
     else answer();
   });
-  const edge = await startEdge(t, proxyTo(upstream.url));
+  await edge.reload(proxyTo(upstream.url, oneWorker));
   const client = await RawClient.open(t, { port: edge.port("main") });
   await client.send(get("/1") + get("/2") + get("/3"));
   await upstream.log.wait("request GET /1");
@@ -32,7 +34,7 @@ test("pipelined requests are answered in order, however late the first answer is
 
 test("a hundred pipelined requests, content and all, each get their own answer", async (t) => {
   const upstream = await httpUpstream(t);
-  const edge = await startEdge(t, proxyTo(upstream.url));
+  await edge.reload(proxyTo(upstream.url, oneWorker));
   const client = await RawClient.open(t, { port: edge.port("main") });
   const bodies = Array.from({ length: 100 }, (_, i) => `content ${i}`.repeat(i % 7));
   const requests = bodies.map(
@@ -47,19 +49,20 @@ test("a hundred pipelined requests, content and all, each get their own answer",
 
 test("requests of many clients share pooled upstream connections", async (t) => {
   const upstream = await httpUpstream(t);
-  const edge = await startEdge(t, proxyTo(upstream.url, oneWorker));
+  await edge.reload(proxyTo(upstream.url, oneWorker));
+  const reuses = (): Promise<number> => edge.metric("mango_upstream_reuses_total", { upstream: "app" });
+  const before = await reuses();
   for (let i = 0; i < 20; i += 1) await ask({ port: edge.port("main"), path: `/${i}` });
   assert.equal(upstream.requests(), 20);
   assert.equal(upstream.connections(), 1);
-  const reused = await edge.metric("mango_upstream_reuses_total", { upstream: "app" });
-  assert.equal(reused, 19);
+  assert.equal((await reuses()) - before, 19);
 });
 
 test("an upstream that says Connection: close is asked on a new connection", async (t) => {
   const upstream = await rawUpstream(t, (socket) => {
     socket.end("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
   });
-  const edge = await startEdge(t, proxyTo(upstream.url, oneWorker));
+  await edge.reload(proxyTo(upstream.url, oneWorker));
   for (let i = 0; i < 3; i += 1) assert.equal((await ask({ port: edge.port("main") })).body, "ok");
   assert.equal(upstream.connections(), 3);
 });
@@ -68,13 +71,13 @@ test("a pooled connection that the upstream closed meanwhile costs no request", 
   const upstream = await rawUpstream(t, (socket) => {
     socket.write(ok("ok"), () => setImmediate(() => socket.end()));
   });
-  const edge = await startEdge(t, proxyTo(upstream.url, oneWorker));
+  await edge.reload(proxyTo(upstream.url, oneWorker));
   for (let i = 0; i < 20; i += 1) assert.equal((await ask({ port: edge.port("main") })).status, 200);
 });
 
 test("an upstream that goes away while idle is noticed and its connection leaves the pool", async (t) => {
   const upstream = await httpUpstream(t);
-  const edge = await startEdge(t, proxyTo(upstream.url, oneWorker));
+  await edge.reload(proxyTo(upstream.url, oneWorker));
   await ask({ port: edge.port("main") });
   await upstream.stop();
   const again = await httpUpstream(t, undefined, { port: upstream.port });
@@ -84,7 +87,7 @@ test("an upstream that goes away while idle is noticed and its connection leaves
 
 test("listeners and upstreams speak IPv6", async (t) => {
   const upstream = await httpUpstream(t, undefined, { host: "::1" });
-  const edge = await startEdge(t, proxyTo(upstream.url, { listener: { address: "[::1]:0" } }));
+  await edge.reload(proxyTo(upstream.url, { listener: { address: "[::1]:0" }, ...oneWorker }));
   const answer = await ask({ port: edge.port("main"), address: "::1", path: "/six" });
   const seen = readEcho(answer.body);
   assert.equal(seen.url, "/six");
@@ -93,7 +96,7 @@ test("listeners and upstreams speak IPv6", async (t) => {
 
 test("a listener on [::] takes both families", async (t) => {
   const upstream = await httpUpstream(t);
-  const edge = await startEdge(t, proxyTo(upstream.url, { listener: { address: "[::]:0" } }));
+  await edge.reload(proxyTo(upstream.url, { listener: { address: "[::]:0" }, ...oneWorker }));
   for (const address of ["::1", "127.0.0.1"]) {
     const seen = readEcho((await ask({ port: edge.port("main"), address })).body);
     assert.equal(seen.headers["x-forwarded-for"], address, "no IPv4-mapped form may leak");
@@ -104,7 +107,7 @@ test("an upstream may be a name, or a Unix socket", async (t) => {
   const path = join(temporaryFolder(t), "app.sock");
   const [local, named] = [await httpUpstream(t, undefined, { path }), await httpUpstream(t)];
   for (const url of [local.url, `http://localhost:${named.port}`]) {
-    const edge = await startEdge(t, proxyTo(url));
+    await edge.reload(proxyTo(url, oneWorker));
     for (let i = 0; i < 3; i += 1) {
       const answer = await ask({ port: edge.port("main"), path: `/${i}`, host: "site.example" });
       assert.equal(readEcho(answer.body).headers["host"], "site.example");

@@ -10,7 +10,9 @@ import { fileScope } from "../support/scope.ts";
 import { httpUpstream, rawUpstream, readEcho } from "../support/upstreams.ts";
 
 const upstream = await httpUpstream(fileScope);
-const edge = await startEdge(fileScope, proxyTo(upstream.url));
+// One proxy for all; tests with an upstream of their own put it behind this one by a reload.
+const top = { workers: 1 };
+const edge = await startEdge(fileScope, proxyTo(upstream.url, { top }));
 const port = edge.port("main");
 
 const expecting = "POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
@@ -37,8 +39,8 @@ test("an upstream's refusal of the expectation reaches the client, whose content
   const refusing = await rawUpstream(t, (socket) => {
     socket.end("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
   });
-  const other = await startEdge(t, proxyTo(refusing.url));
-  const client = await RawClient.open(t, { port: other.port("main") });
+  await edge.reload(proxyTo(refusing.url, { top }));
+  const client = await RawClient.open(t, { port });
   await client.send(expecting);
   const response = await client.response();
   assert.equal(response.status, 417);
@@ -53,8 +55,8 @@ test("103 Early Hints are forwarded before the final response, in order", async 
       response.writeEarlyHints({ link: "</b.css>; rel=preload" }, () => response.end("done"));
     });
   });
-  const other = await startEdge(t, proxyTo(hinting.url));
-  const client = await RawClient.open(t, { port: other.port("main") });
+  await edge.reload(proxyTo(hinting.url, { top }));
+  const client = await RawClient.open(t, { port });
   await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   const first = await client.response();
   const second = await client.response();
@@ -70,8 +72,8 @@ test("an HTTP/1.0 client is never sent an interim response", async (t) => {
       "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     );
   });
-  const other = await startEdge(t, proxyTo(hinting.url));
-  const client = await RawClient.open(t, { port: other.port("main") });
+  await edge.reload(proxyTo(hinting.url, { top }));
+  const client = await RawClient.open(t, { port });
   await client.send("GET / HTTP/1.0\r\n\r\n");
   assert.equal((await client.response()).status, 200);
 });
@@ -81,8 +83,8 @@ test("an early response ends the exchange; the unread rest never becomes a reque
     if (head.startsWith("POST")) socket.write("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig");
     else socket.write("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled");
   });
-  const other = await startEdge(t, proxyTo(hasty.url));
-  const client = await RawClient.open(t, { port: other.port("main") });
+  await edge.reload(proxyTo(hasty.url, { top }));
+  const client = await RawClient.open(t, { port });
   await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
   const response = await client.response();
   assert.equal(response.status, 413);
@@ -98,9 +100,9 @@ test("an upstream connection whose request was not sent whole is not reused", as
   const hasty = await rawUpstream(t, (socket) =>
     socket.write("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"),
   );
-  const other = await startEdge(t, proxyTo(hasty.url, { top: { workers: 1 } }));
+  await edge.reload(proxyTo(hasty.url, { top }));
   for (let round = 0; round < 2; round += 1) {
-    const client = await RawClient.open(t, { port: other.port("main") });
+    const client = await RawClient.open(t, { port });
     await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\npartial");
     assert.equal((await client.response()).status, 403);
     client.socket.destroy();
@@ -110,8 +112,8 @@ test("an upstream connection whose request was not sent whole is not reused", as
 
 test("a response that ends with its connection is passed on whole", async (t) => {
   const old = await rawUpstream(t, (socket) => socket.end("HTTP/1.0 200 OK\r\n\r\nuntil the end"));
-  const other = await startEdge(t, proxyTo(old.url));
-  const client = await RawClient.open(t, { port: other.port("main") });
+  await edge.reload(proxyTo(old.url, { top }));
+  const client = await RawClient.open(t, { port });
   await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   const response = await client.response();
   assert.equal(response.status, 200);

@@ -5,11 +5,14 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { type RawData, WebSocket, WebSocketServer } from "ws";
 import { proxyTo } from "../support/configs.ts";
-import { type Edge, startEdge } from "../support/edge.ts";
+import { startEdge } from "../support/edge.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { fieldValue } from "../support/responses.ts";
-import type { Scope } from "../support/scope.ts";
+import { fileScope, type Scope } from "../support/scope.ts";
 import { httpUpstream, rawUpstream, type Script, type Upstream } from "../support/upstreams.ts";
+
+// One proxy for all, reloaded by every test.
+const edge = await startEdge(fileScope, proxyTo("http://127.0.0.1:1"));
 
 async function echoSockets(scope: Scope): Promise<Upstream> {
   const upstream = await httpUpstream(scope);
@@ -23,7 +26,7 @@ async function echoSockets(scope: Scope): Promise<Upstream> {
   return upstream;
 }
 
-async function openSocket(scope: Scope, edge: Edge): Promise<WebSocket> {
+async function openSocket(scope: Scope): Promise<WebSocket> {
   const socket = new WebSocket(`ws://127.0.0.1:${edge.port("main")}/chat`, ["v2.chat"]);
   scope.after(() => socket.terminate());
   await once(socket, "open");
@@ -33,18 +36,15 @@ async function openSocket(scope: Scope, edge: Edge): Promise<WebSocket> {
 const upgrade = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
 const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
 
-async function rawUpgrade(
-  scope: Scope,
-  script: Script,
-): Promise<{ client: RawClient; upstream: Upstream; edge: Edge }> {
+async function rawUpgrade(scope: Scope, script: Script): Promise<{ client: RawClient; upstream: Upstream }> {
   const upstream = await rawUpstream(scope, script);
-  const edge = await startEdge(scope, proxyTo(upstream.url));
-  return { client: await RawClient.open(scope, { port: edge.port("main") }), upstream, edge };
+  await edge.reload(proxyTo(upstream.url));
+  return { client: await RawClient.open(scope, { port: edge.port("main") }), upstream };
 }
 
 test("WebSocket messages, text and binary, small and large, pass both ways", async (t) => {
-  const edge = await startEdge(t, proxyTo((await echoSockets(t)).url));
-  const socket = await openSocket(t, edge);
+  await edge.reload(proxyTo((await echoSockets(t)).url));
+  const socket = await openSocket(t);
   for (const message of ["hello", "", Buffer.from([0, 255, 1]), "x".repeat(1_000_000)]) {
     socket.send(message);
     const [data, isBinary] = (await once(socket, "message")) as [Buffer, boolean];
@@ -55,7 +55,8 @@ test("WebSocket messages, text and binary, small and large, pass both ways", asy
 
 test("the close handshake passes and both connections end", async (t) => {
   const upstream = await echoSockets(t);
-  const socket = await openSocket(t, await startEdge(t, proxyTo(upstream.url)));
+  await edge.reload(proxyTo(upstream.url));
+  const socket = await openSocket(t);
   socket.close(4001, "bye");
   const [code] = await once(socket, "close");
   assert.equal(code, 4001);
@@ -65,7 +66,8 @@ test("the close handshake passes and both connections end", async (t) => {
 
 test("an upstream that dies ends the tunnel at the client", async (t) => {
   const upstream = await echoSockets(t);
-  const socket = await openSocket(t, await startEdge(t, proxyTo(upstream.url)));
+  await edge.reload(proxyTo(upstream.url));
+  const socket = await openSocket(t);
   const closed = once(socket, "close");
   socket.on("error", () => {});
   await upstream.stop();
@@ -75,16 +77,16 @@ test("an upstream that dies ends the tunnel at the client", async (t) => {
 
 test("tunnels survive a reload and carry on", async (t) => {
   const config = proxyTo((await echoSockets(t)).url);
-  const edge = await startEdge(t, config);
-  const socket = await openSocket(t, edge);
+  await edge.reload(config);
+  const socket = await openSocket(t);
   await edge.reload({ ...config, routes: [{ name: "renamed", backendRefs: [{ name: "app" }] }] });
   socket.send("still here");
   assert.equal(String((await once(socket, "message"))[0]), "still here");
 });
 
 test("the access log tells a tunnel by its 101", async (t) => {
-  const edge = await startEdge(t, proxyTo((await echoSockets(t)).url));
-  const socket = await openSocket(t, edge);
+  await edge.reload(proxyTo((await echoSockets(t)).url));
+  const socket = await openSocket(t);
   socket.close();
   await once(socket, "close");
   await edge.accessRecord((record) => record["status"] === 101 && record["path"] === "/chat");

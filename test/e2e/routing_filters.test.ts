@@ -5,10 +5,10 @@ import { test } from "node:test";
 import { CertificateAuthority } from "../support/certificates.ts";
 import { ask } from "../support/client.ts";
 import { proxyTo, secureProxyTo, upstreamOf } from "../support/configs.ts";
-import { type Config, type Edge, startEdge } from "../support/edge.ts";
+import { type Config, startEdge } from "../support/edge.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { fieldValues } from "../support/responses.ts";
-import { fileScope, type Scope, temporaryFolder } from "../support/scope.ts";
+import { fileScope, temporaryFolder } from "../support/scope.ts";
 import { echo, httpUpstream, readEcho } from "../support/upstreams.ts";
 
 const upstream = await httpUpstream(fileScope, (request, response) => {
@@ -17,8 +17,10 @@ const upstream = await httpUpstream(fileScope, (request, response) => {
   echo(request, response);
 });
 
-const startWith = (scope: Scope, route: Config): Promise<Edge> =>
-  startEdge(scope, proxyTo(upstream.url, { route }));
+// One proxy for all, reloaded by every test; one worker, so that weights come out exactly.
+const top = { workers: 1 };
+const edge = await startEdge(fileScope, proxyTo(upstream.url, { top }));
+const routeBy = (route: Config): Promise<void> => edge.reload(proxyTo(upstream.url, { route, top }));
 
 test("backendRefs share requests by weight; weight 0 gets none", async (t) => {
   const names = ["heavy", "light", "none"];
@@ -26,9 +28,8 @@ test("backendRefs share requests by weight; weight 0 gets none", async (t) => {
     names.map((name) => httpUpstream(t, (_request, response) => response.end(name))),
   );
   const weights = [3, 1, 0];
-  const edge = await startEdge(t, {
-    ...proxyTo("http://127.0.0.1:1"),
-    workers: 1,
+  await edge.reload({
+    ...proxyTo("http://127.0.0.1:1", { top }),
     routes: [{ name: "split", backendRefs: names.map((name, i) => ({ name, weight: weights[i] })) }],
     upstreams: Object.fromEntries(names.map((name, i) => [name, upstreamOf(servers[i]?.url ?? "")])),
   });
@@ -41,21 +42,21 @@ test("backendRefs share requests by weight; weight 0 gets none", async (t) => {
   assert.ok(Math.abs((counts["heavy"] ?? 0) - 300) <= 40, JSON.stringify(counts));
 });
 
-test("a route whose servers all drain is answered 503 with a reason", async (t) => {
+test("a route whose servers all drain is answered 503 with a reason", async () => {
   const servers = [{ url: upstream.url, drain: true }];
-  const edge = await startEdge(t, proxyTo(upstream.url, { upstream: { servers } }));
+  await edge.reload(proxyTo(upstream.url, { upstream: { servers }, top }));
   assert.equal((await ask({ port: edge.port("main"), path: "/nowhere" })).status, 503);
   const record = await edge.accessRecord((each) => each["path"] === "/nowhere");
   assert.match(String(record["reason"]), /\w/);
 });
 
-test("request fields are set, added and removed", async (t) => {
+test("request fields are set, added and removed", async () => {
   const requestHeaderModifier = {
     set: [{ name: "X-Set", value: "new" }],
     add: [{ name: "X-Add", value: "second" }],
     remove: ["X-Gone"],
   };
-  const edge = await startWith(t, { filters: [{ type: "RequestHeaderModifier", requestHeaderModifier }] });
+  await routeBy({ filters: [{ type: "RequestHeaderModifier", requestHeaderModifier }] });
   const headers = { "x-set": "old", "x-add": "first", "x-gone": "secret" };
   const seen = readEcho((await ask({ port: edge.port("main"), headers })).body);
   const values = (name: string): string[] =>
@@ -72,7 +73,7 @@ test("response fields are set, added and removed", async (t) => {
     ],
     remove: ["Date"],
   };
-  const edge = await startWith(t, { filters: [{ type: "ResponseHeaderModifier", responseHeaderModifier }] });
+  await routeBy({ filters: [{ type: "ResponseHeaderModifier", responseHeaderModifier }] });
   const client = await RawClient.open(t, { port: edge.port("main") });
   await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   const response = await client.response();
@@ -128,10 +129,10 @@ const redirections: readonly Redirection[] = [
 ];
 
 for (const { what, redirect, prefix = "/", url, to, status = 302 } of redirections) {
-  test(`a redirect changes the ${what}`, async (t) => {
+  test(`a redirect changes the ${what}`, async () => {
     const matches = [{ path: { type: "PathPrefix", value: prefix } }];
     const filters = [{ type: "RequestRedirect", requestRedirect: redirect }];
-    const edge = await startWith(t, { matches, filters, backendRefs: [] });
+    await routeBy({ matches, filters, backendRefs: [] });
     const answer = await ask({ port: edge.port("main"), host: "h.example", path: url });
     assert.equal(answer.status, status);
     assert.match(String(answer.headers["location"]), to);
@@ -140,7 +141,7 @@ for (const { what, redirect, prefix = "/", url, to, status = 302 } of redirectio
 
 test("a redirect does not need the request's content and keeps the framing right", async (t) => {
   const filters = [{ type: "RequestRedirect", requestRedirect: { scheme: "https" } }];
-  const edge = await startWith(t, { filters, backendRefs: [] });
+  await routeBy({ filters, backendRefs: [] });
   const client = await RawClient.open(t, { port: edge.port("main") });
   const post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
   await client.send(post + post);
@@ -163,15 +164,15 @@ const rewrites: readonly (readonly [
 ];
 
 for (const [what, urlRewrite, prefix, url, sent] of rewrites) {
-  test(`a rewrite ${what}: ${url} becomes ${sent}`, async (t) => {
+  test(`a rewrite ${what}: ${url} becomes ${sent}`, async () => {
     const matches = [{ path: { type: "PathPrefix", value: prefix } }];
-    const edge = await startWith(t, { matches, filters: [{ type: "URLRewrite", urlRewrite }] });
+    await routeBy({ matches, filters: [{ type: "URLRewrite", urlRewrite }] });
     assert.equal(readEcho((await ask({ port: edge.port("main"), path: url })).body).url, sent);
   });
 }
 
-test("a rewrite changes the Host that the upstream sees, not what it is told of the client's", async (t) => {
-  const edge = await startWith(t, {
+test("a rewrite changes the Host that the upstream sees, not what it is told of the client's", async () => {
+  await routeBy({
     filters: [{ type: "URLRewrite", urlRewrite: { hostname: "inner.example" } }],
   });
   const seen = readEcho((await ask({ port: edge.port("main"), host: "outer.example" })).body);
@@ -181,14 +182,14 @@ test("a rewrite changes the Host that the upstream sees, not what it is told of 
 
 test("an HTTPS redirect listener beside an HTTPS one, as everybody runs it", async (t) => {
   const site = new CertificateAuthority(temporaryFolder(t)).issue("site", ["site.example"]);
-  const base = secureProxyTo(upstream.url, { site });
+  const base = secureProxyTo(upstream.url, { site }, { top });
   const plain = { address: "127.0.0.1:0", protocol: "http" };
   const redirect = {
     name: "to-https",
     listeners: ["plain"],
     filters: [{ type: "RequestRedirect", requestRedirect: { scheme: "https", statusCode: 301 } }],
   };
-  const edge = await startEdge(t, {
+  await edge.reload({
     ...base,
     listeners: { ...(base["listeners"] as Config), plain },
     routes: [redirect, { name: "all", listeners: ["main"], backendRefs: [{ name: "app" }] }],
