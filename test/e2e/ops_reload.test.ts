@@ -12,6 +12,7 @@ import { fileScope, temporaryFolder } from "../support/scope.ts";
 import { httpUpstream, readEcho } from "../support/upstreams.ts";
 
 const upstream = await httpUpstream(fileScope);
+const edge = await startEdge(fileScope, proxyTo(upstream.url));
 const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 test("twenty reloads under plain and TLS load fail not one request and drop no connection", async (t) => {
@@ -19,16 +20,16 @@ test("twenty reloads under plain and TLS load fail not one request and drop no c
   const secure = secureProxyTo(upstream.url, { site });
   const plain = { address: "127.0.0.1:0", protocol: "http" };
   const config = { ...secure, listeners: { ...(secure["listeners"] as Config), plain } };
-  const edge = await startEdge(t, config);
-  const ports = [edge.port("main"), edge.port("plain")];
+  const own = await startEdge(t, config);
+  const ports = [own.port("main"), own.port("plain")];
   const loads = [
-    new Load({ port: edge.port("main"), host: "site.example", tls: true }),
-    new Load({ port: edge.port("plain"), method: "POST", body: "content", clients: 4 }),
+    new Load({ port: own.port("main"), host: "site.example", tls: true }),
+    new Load({ port: own.port("plain"), method: "POST", body: "content", clients: 4 }),
   ];
   for (let round = 0; round < 20; round += 1) {
     const second = await httpUpstream(t);
     const upstreams = { app: upstreamOf(round % 2 === 0 ? [upstream.url, second.url] : upstream.url) };
-    await edge.reload({
+    await own.reload({
       ...config,
       upstreams,
       routes: [{ name: `r${round}`, backendRefs: [{ name: "app" }] }],
@@ -39,14 +40,14 @@ test("twenty reloads under plain and TLS load fail not one request and drop no c
     const { ok, failures } = await load.stop();
     assert.deepEqual(failures, [], `of ${ok + failures.length}`);
   }
-  assert.deepEqual([edge.port("main"), edge.port("plain")], ports, "unchanged listeners keep their sockets");
-  const accepted = (await edge.metric("mango_listener_sessions_total")) as number;
+  assert.deepEqual([own.port("main"), own.port("plain")], ports, "unchanged listeners keep their sockets");
+  const accepted = (await own.metric("mango_listener_sessions_total")) as number;
   assert.ok(accepted <= 8, `${accepted} sessions for 8 clients: some connection was dropped`);
 });
 
 test("a reload changes where the next request of an open connection goes", async (t) => {
   const next = await httpUpstream(t, (_request, response) => response.end("next"));
-  const edge = await startEdge(t, proxyTo(upstream.url));
+  await edge.reload(proxyTo(upstream.url));
   const client = await RawClient.open(t, { port: edge.port("main") });
   await client.send(get);
   assert.equal(readEcho((await client.response()).body).url, "/");
@@ -61,7 +62,7 @@ test("an exchange in progress ends on the old configuration", async (t) => {
     t,
     (_request, response) => void release.promise.then(() => response.end("old")),
   );
-  const edge = await startEdge(t, proxyTo(old.url));
+  await edge.reload(proxyTo(old.url));
   const client = await RawClient.open(t, { port: edge.port("main") });
   await client.send(get);
   await old.log.wait("request");
@@ -74,7 +75,7 @@ test("a listener added by a reload accepts; a removed one refuses, and its sessi
   const one = proxyTo(upstream.url);
   const extra = { address: "127.0.0.1:0", protocol: "http" };
   const two = { ...one, listeners: { ...(one["listeners"] as Config), extra } };
-  const edge = await startEdge(t, one);
+  await edge.reload(one);
   await edge.reload(two);
   const port = edge.port("extra");
   const idle = await RawClient.open(t, { port });
@@ -86,8 +87,8 @@ test("a listener added by a reload accepts; a removed one refuses, and its sessi
   assert.equal((await ask({ port: edge.port("main") })).status, 200);
 });
 
-test("a listener whose address changes moves; nothing is lost on the others", async (t) => {
-  const edge = await startEdge(t, proxyTo(upstream.url));
+test("a listener whose address changes moves; nothing is lost on the others", async () => {
+  await edge.reload(proxyTo(upstream.url));
   const before = edge.port("main");
   await edge.reload(proxyTo(upstream.url, { listener: { address: "127.0.0.9:0" } }));
   assert.equal((await ask({ port: edge.port("main"), address: "127.0.0.9" })).status, 200);
@@ -111,8 +112,8 @@ const mistakes: readonly (readonly [what: string, config: Config | string, says:
 ];
 
 for (const [what, config, says] of mistakes) {
-  test(`abuse 30: ${what} is refused with what and where, and the running configuration goes on`, async (t) => {
-    const edge = await startEdge(t, proxyTo(upstream.url));
+  test(`abuse 30: ${what} is refused with what and where, and the running configuration goes on`, async () => {
+    await edge.reload(proxyTo(upstream.url));
     const load = new Load({ port: edge.port("main"), clients: 2 });
     await load.more(10);
     await assert.rejects(edge.reload(config), says);
@@ -126,7 +127,7 @@ for (const [what, config, says] of mistakes) {
 
 test("SIGHUP reloads, too", async (t) => {
   const next = await httpUpstream(t, (_request, response) => response.end("next"));
-  const edge = await startEdge(t, proxyTo(upstream.url));
+  await edge.reload(proxyTo(upstream.url));
   edge.write(proxyTo(next.url));
   const from = edge.stderr.all.length;
   edge.signal("SIGHUP");

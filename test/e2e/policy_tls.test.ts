@@ -4,26 +4,26 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CertificateAuthority } from "../support/certificates.ts";
 import { proxyTo, secureProxyTo } from "../support/configs.ts";
-import { type Config, type Edge, startEdge } from "../support/edge.ts";
+import { type Config, startEdge } from "../support/edge.ts";
 import { RawClient } from "../support/raw_client.ts";
-import { fileScope, type Scope, temporaryFolder } from "../support/scope.ts";
+import { fileScope, temporaryFolder } from "../support/scope.ts";
 import { httpUpstream, rawUpstream } from "../support/upstreams.ts";
 
 const site = new CertificateAuthority(temporaryFolder(fileScope)).issue("site", ["site.example"]);
 const upstream = await httpUpstream(fileScope);
 
-const startWith = (scope: Scope, session: Config): Promise<Edge> =>
-  startEdge(
-    scope,
-    secureProxyTo(
-      upstream.url,
-      { site },
-      {
-        listener: { policy: "p", timeouts: { handshake: "300ms", requestHeaders: "300ms" } },
-        top: { policies: { p: { session } } },
-      },
-    ),
+const behindPolicy = (policy: string, session: Config): Config =>
+  secureProxyTo(
+    upstream.url,
+    { site },
+    {
+      listener: { policy, timeouts: { handshake: "300ms", requestHeaders: "300ms" } },
+      top: { policies: { [policy]: { session } } },
+    },
   );
+
+// One proxy for all, reloaded by every test.
+const edge = await startEdge(fileScope, behindPolicy("first", {}));
 
 const garbage = "this is not a TLS record, it is a sentence\r\n\r\n";
 // A record header that promises a handshake message which never comes.
@@ -43,20 +43,23 @@ for (const { trigger, what, send } of cases) {
     ["abort", "rst"],
   ] as const) {
     test(`${trigger} by ${what} with ${action}: the client sees ${ending}`, async (t) => {
-      const edge = await startWith(t, { [trigger]: action });
+      const policy = `${action} ${what}`.replaceAll(" ", "-"); // tells its events from those of the others
+      await edge.reload(behindPolicy(policy, { [trigger]: action }));
+      const result = trigger === "handshakeTimeout" ? "timeout" : "error";
+      const counted = (): Promise<number> => edge.metric("mango_tls_handshakes_total", { result });
+      const before = await counted();
       const client = await RawClient.open(t, { port: edge.port("main") });
       if (send !== "") await client.send(send);
       assert.equal(await client.ended(), ending);
-      const [event] = await edge.events((each) => each["trigger"] === trigger);
-      assert.deepEqual([event?.["action"], event?.["policy"]], [action, "p"]);
-      const result = trigger === "handshakeTimeout" ? "timeout" : "error";
-      assert.equal(await edge.metric("mango_tls_handshakes_total", { result }), 1);
+      const [event] = await edge.events((each) => each["policy"] === policy);
+      assert.deepEqual([event?.["trigger"], event?.["action"]], [trigger, action]);
+      assert.equal((await counted()) - before, 1);
     });
   }
 }
 
 test("a tarpit holds the session after the others were served, then lets go", async (t) => {
-  const edge = await startWith(t, { handshakeError: { action: "tarpit", delay: "1s" } });
+  await edge.reload(behindPolicy("tarpit", { handshakeError: { action: "tarpit", delay: "1s" } }));
   const caught = await RawClient.open(t, { port: edge.port("main") });
   await caught.send(garbage);
   await edge.events((event) => event["action"] === "tarpit");
@@ -73,7 +76,7 @@ test("a tarpit holds the session after the others were served, then lets go", as
 });
 
 test("a TLS session is closed with close_notify after a refusal", async (t) => {
-  const edge = await startWith(t, {});
+  await edge.reload(behindPolicy("none", {}));
   const client = await RawClient.open(t, { port: edge.port("main"), tls: { servername: "site.example" } });
   await client.send("GET / HTTP/1.1\r\nHost:");
   assert.equal((await client.response()).status, 408);
@@ -82,10 +85,7 @@ test("a TLS session is closed with close_notify after a refusal", async (t) => {
 
 test("content slower than the minimum rate is ended, a pause-free fast one is not", async (t) => {
   const minRate = { bytesPerSecond: 100_000, after: "300ms" };
-  const edge = await startEdge(
-    t,
-    proxyTo(upstream.url, { listener: { timeouts: { minRate, requestBody: "60s" } } }),
-  );
+  await edge.reload(proxyTo(upstream.url, { listener: { timeouts: { minRate, requestBody: "60s" } } }));
   const slow = await RawClient.open(t, { port: edge.port("main") });
   await slow.send("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
   const drip = setInterval(() => void slow.send("x"), 20);
@@ -102,7 +102,7 @@ test("content slower than the minimum rate is ended, a pause-free fast one is no
 
 test("a client that goes away mid-exchange is a clientAbort, and its upstream connection is not kept", async (t) => {
   const silent = await rawUpstream(t, () => {});
-  const edge = await startEdge(t, proxyTo(silent.url));
+  await edge.reload(proxyTo(silent.url));
   const client = await RawClient.open(t, { port: edge.port("main") });
   await client.send("GET /gone HTTP/1.1\r\nHost: a\r\n\r\n");
   await silent.log.wait("request GET /gone");
@@ -119,8 +119,8 @@ test("above maxSessions the next one meets overload; when one leaves, the next i
     t,
     (_request, response) => void gate.promise.then(() => response.end("ok")),
   );
-  const edge = await startEdge(t, proxyTo(busy.url, { top: { workers: 1, limits: { maxSessions: 3 } } }));
-  const port = edge.port("main");
+  const own = await startEdge(t, proxyTo(busy.url, { top: { workers: 1, limits: { maxSessions: 3 } } }));
+  const port = own.port("main");
   const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
   const inside: RawClient[] = [];
   for (let i = 1; i <= 3; i += 1) {
@@ -136,7 +136,7 @@ test("above maxSessions the next one meets overload; when one leaves, the next i
   void tooMany.send(get);
   await tooMany.ended();
   assert.match(tooMany.text, /^(HTTP\/1\.1 503|$)/);
-  await edge.events((event) => event["trigger"] === "overload");
+  await own.events((event) => event["trigger"] === "overload");
   gate.resolve();
   for (const client of inside) assert.equal((await client.response()).status, 200);
   // Now they are idle: whoever has been so longest makes room for the newcomer.
