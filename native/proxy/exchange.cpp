@@ -481,7 +481,7 @@ void Exchange::log() {
       .members(note_.text())
       .text("route", route_name())
       .text("upstream", upstream_name())
-      .text("server", server_ == nullptr ? "" : server_->key())
+      .text("server", server_ == nullptr ? std::string_view() : std::string_view(server_->key()))
       .number("status", status_)
       .number("requestBytes", request_bytes_)
       .number("responseBytes", response_bytes_)
