@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The engine underneath: built in, or a libmango.so loaded by path; and exactly one OpenSSL in the process.
+// The engine underneath: built in, or a libmango.so loaded by path; and whose OpenSSL does the work: always Node's.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, realpathSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { CertificateAuthority } from "../support/certificates.ts";
@@ -36,9 +36,23 @@ test("the built-in engine runs on the OpenSSL inside Node, and on no other", asy
   assert.deepEqual(mappedFiles(edge.pid, /lib(ssl|crypto)[.-]/), []);
 });
 
-test("offload.library carries the whole traffic through that library, still on one OpenSSL", async (t) => {
+// What the dynamic linker says: which file each function of OpenSSL that the library calls was found in.
+function opensslBindings(trace: string): string[] {
+  const lines = readFileSync(trace, "utf8").matchAll(
+    /binding file (\S+) \[\d+\] to (\S+) \[\d+\]: normal symbol `\w+' \[OPENSSL_/g,
+  );
+  return [...lines].filter(([, from]) => from === library).map(([, , to]) => to ?? "");
+}
+
+test("offload.library carries all traffic; linked to the system's OpenSSL, it calls the one inside Node", async (t) => {
   assert.ok(existsSync(library), `${library} is not built`);
-  const edge = await startEdge(t, withLibrary(library));
+  const trace = join(folder, "bindings");
+  const environment = { LD_DEBUG: "bindings", LD_DEBUG_OUTPUT: trace };
+  const edge = await startEdge(t, withLibrary(library), { environment });
+  assert.equal(mappedFiles(edge.pid, /libssl[.-]/).length, 1, "the library is linked to a libssl of its own");
+  const targets = opensslBindings(`${trace}.${edge.pid}`);
+  assert.ok(targets.length > 5, "the library calls OpenSSL");
+  assert.deepEqual(new Set(targets), new Set([process.execPath]));
   for (let i = 0; i < 5; i += 1) {
     assert.equal((await handshake(t, { port: edge.port("main"), ...postQuantum })).response.status, 200);
   }
