@@ -15,8 +15,12 @@ bool Listener::adopt(std::shared_ptr<WorkerView> view, uint32_t index) {
   return !socket_ || socket_.watched() || socket_.watch(worker_.loop(), *this);
 }
 
+// Clients already in the queue are served (their one answer says "close"), for closing the socket would reset
+// them.
 void Listener::close() {
   closed_ = true;
+  for (int i = 0; i < kAcceptsAtClose && socket_.watched(); ++i)
+    if (!accept_one()) break;
   socket_.close();
 }
 

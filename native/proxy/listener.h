@@ -40,6 +40,7 @@ class Listener final : public net::Handler, public std::enable_shared_from_this<
 
  private:
   static constexpr int kAcceptsPerTurn = 16;
+  static constexpr int kAcceptsAtClose = 4096;
   [[nodiscard]] bool accept_one();
   void deal(net::Stream stream, const net::Endpoint& peer);
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
+#include <unordered_set>
 
 #include "proxy/exchange.h"
 #include "proxy/listener.h"
@@ -41,8 +42,8 @@ const char* Worker::start() {
     ::pthread_setname_np(::pthread_self(), ("mango-" + std::to_string(index_)).c_str());
     loop_.run([this] { after_turn(); });
     // Still on the worker's thread: what is left ends here, in the reverse order of its making.
-    for (Session* session : sessions()) session->act(config::ActionKind::abort);
     for (const auto& listener : listeners_) listener->close();
+    for (Session* session : sessions()) session->act(config::ActionKind::abort);
     after_turn();
   });
   return nullptr;
@@ -83,20 +84,7 @@ void Worker::after_turn() {
 void Worker::adopt(std::shared_ptr<WorkerView> view, std::vector<std::shared_ptr<Listener>> listeners) {
   const std::shared_ptr<WorkerView> old = std::exchange(view_, std::move(view));
   pool_.set_budget(view_->document().limits.max_buffer_bytes / shared_.workers);
-  for (size_t i = 0; i < view_->upstreams.size(); ++i)
-    for (size_t k = 0; k < view_->upstreams[i].servers.size(); ++k)
-      view_->upstreams[i].servers[k]->configure(view_->document().upstreams[i],
-                                                view_->document().upstreams[i].servers[k]);
-  if (old != nullptr) {
-    for (const UpstreamView& upstream : old->upstreams)
-      for (const auto& server : upstream.servers) {
-        const bool kept =
-            std::any_of(view_->upstreams.begin(), view_->upstreams.end(), [&](const UpstreamView& now) {
-              return std::find(now.servers.begin(), now.servers.end(), server) != now.servers.end();
-            });
-        if (!kept) server->retire();
-      }
-  }
+  adopt_pools(old.get());
   for (uint32_t i = 0; i < listeners.size(); ++i) (void)listeners[i]->adopt(view_, i);
   for (const auto& listener : listeners_) {
     if (std::find(listeners.begin(), listeners.end(), listener) != listeners.end()) continue;
@@ -106,6 +94,23 @@ void Worker::adopt(std::shared_ptr<WorkerView> view, std::vector<std::shared_ptr
       if (&session->listener() == listener.get()) session->drain();
   }
   listeners_ = std::move(listeners);
+}
+
+// Pools of servers that are still there get their new settings, the others retire.
+void Worker::adopt_pools(const WorkerView* old) {
+  std::unordered_set<const ServerPool*> kept;
+  for (size_t i = 0; i < view_->upstreams.size(); ++i) {
+    const config::Upstream& upstream = view_->document().upstreams[i];
+    for (size_t k = 0; k < upstream.servers.size(); ++k) {
+      ServerPool& pool = *view_->upstreams[i].servers[k];
+      pool.configure(upstream, upstream.servers[k]);
+      kept.insert(&pool);
+    }
+  }
+  if (old == nullptr) return;
+  for (const UpstreamView& upstream : old->upstreams)
+    for (const auto& pool : upstream.servers)
+      if (!kept.contains(pool.get())) pool->retire();
 }
 
 void Worker::drain() {

@@ -115,6 +115,7 @@ class Worker {
 
  private:
   void after_turn();
+  void adopt_pools(const WorkerView* old);
 
   Shared& shared_;
   const size_t index_;

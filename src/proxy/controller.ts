@@ -180,7 +180,9 @@ export class EdgeController implements Controller {
     const generation = this.generation + 1;
     const snapshot = loaded.compile({ generation, ticketKeys: tickets.keys, endpoints });
     const certificates = snapshot.certificates.map(describeCertificate);
-    const listeners = this.#livePlane().apply(snapshot);
+    const plane = this.#livePlane();
+    const listeners = plane.apply(snapshot);
+    await plane.settled(); // "applied" is true of all workers, removed listeners included
     return { loaded, snapshot, listeners, certificates };
   }
 

@@ -10,6 +10,7 @@ import type { Ban, Snapshot } from "./snapshot.ts";
 
 export interface Plane {
   apply(snapshot: Snapshot): readonly ListenerAddress[];
+  settled(): Promise<void>; // resolves when every worker has taken what was applied before
   setEndpoints(key: string, endpoints: readonly string[]): void;
   setBans(bans: readonly Ban[]): void;
   drain(): void;
@@ -52,6 +53,11 @@ export function createPlane(addon: Addon, { onEvents, ...options }: PlaneOptions
       attemptLater(async () =>
         parse<readonly SessionInfo[]>(await native.sessions(JSON.stringify(selector))),
       ),
+    // Workers take what they are given in order, and no session has the id 0.
+    settled: () =>
+      attemptLater(async () => {
+        await native.sessions(JSON.stringify({ id: 0 }));
+      }),
     act: (selector, action) => attemptLater(() => native.act(JSON.stringify(selector), action)),
     reopenAccessLog: () => attempt(() => native.reopenAccessLog()),
   };
