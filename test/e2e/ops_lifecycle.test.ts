@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { CertificateAuthority } from "../support/certificates.ts";
-import { ask } from "../support/client.ts";
+import { refused } from "../support/client.ts";
 import { proxyTo, secureProxyTo } from "../support/configs.ts";
 import { type Config, type Edge, runCli, startEdge, writeConfig } from "../support/edge.ts";
 import { RawClient } from "../support/raw_client.ts";
@@ -96,7 +96,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     const idle = await RawClient.open(t, { port });
     edge.signal(signal);
     assert.equal(await idle.ended(), "fin");
-    await assert.rejects(ask({ port }), { code: "ECONNREFUSED" });
+    await refused({ port });
     release();
     const response = await client.response();
     assert.equal(response.body.toString(), "whole");
@@ -140,7 +140,7 @@ test("readyz is true once listeners accept and false while draining, when the pr
     "readyz to say 503",
   );
   assert.equal((await edge.admin("/healthz")).status, 200);
-  await assert.rejects(ask({ port: edge.port("main") }), { code: "ECONNREFUSED" });
+  await refused({ port: edge.port("main") });
   release();
   assert.equal((await client.response()).status, 200);
 });

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // One request with Node's own HTTP client, for tests whose subject is not the bytes.
+import assert from "node:assert/strict";
 import { type OutgoingHttpHeaders, request } from "node:http";
 import { request as requestTls } from "node:https";
 import type { ConnectionOptions } from "node:tls";
-import { patienceMs } from "./scope.ts";
+import { eventually, patienceMs } from "./scope.ts";
 
 export interface Ask {
   readonly port: number;
@@ -48,4 +49,19 @@ export function ask(how: Ask): Promise<Answer> {
   asked.on("timeout", () => asked.destroy(new Error(`no answer from ${address}:${port}${path}`)));
   asked.on("error", reject).end(body);
   return promise;
+}
+
+// Nobody listens there any more. Workers let go of a port one after the other: until the last one has, the kernel may
+// complete a connection that ends with a reset. None is answered.
+export async function refused(how: Ask): Promise<void> {
+  const outcome = (): Promise<string> =>
+    ask(how).then(
+      ({ status }) => `answered ${status}`,
+      (error: NodeJS.ErrnoException) => String(error.code),
+    );
+  const isRefusal = (seen: string): boolean => {
+    assert.ok(seen === "ECONNREFUSED" || seen === "ECONNRESET", seen);
+    return seen === "ECONNREFUSED";
+  };
+  await eventually(outcome, isRefusal, `connections to port ${how.port} to be refused`);
 }
