@@ -95,7 +95,7 @@ TEST(DataPlane, GoesOnWhereThePolicySaysNone) {
 
 // Small pieces from the server, a client that reads nothing for long: whatever waits in between stays whole.
 TEST(DataPlane, KeepsTheFramingOfSmallChunksForASlowReader) {
-  constexpr size_t kChunks = 6000;
+  constexpr size_t kChunks = 12'000;  // more than the kernel's buffers of both connections take
   Upstream app([](Wire& wire) {
     if (wire.read_until("\r\n\r\n").empty()) return;
     std::string all = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -107,7 +107,7 @@ TEST(DataPlane, KeepsTheFramingOfSmallChunksForASlowReader) {
   const auto client = plane.connect("web", 4096);
   ASSERT_TRUE(client->send(get("/")));
   ASSERT_TRUE(
-      plane.eventually([&] { return plane.counters()["buffers"]["bytesHeld"].get<uint64_t>() >= 16384; }));
+      plane.eventually([&] { return plane.counters()["buffers"]["bytesHeld"].get<uint64_t>() >= 2048; }));
   (void)client->read_until("\r\n\r\n");
   size_t total = 0;
   for (;;) {
@@ -125,6 +125,7 @@ TEST(DataPlane, KeepsTheFramingOfSmallChunksForASlowReader) {
 // --- reload
 // -------------------------------------------------------------------------------------------------
 
+// The client's connection goes on; the pooled one leads to an address that is configured no more.
 TEST(DataPlane, KeepsConnectionsOfAListenerThatStays) {
   Upstream first([](Wire& wire) {
     while (!wire.read_until("\r\n\r\n").empty()) (void)wire.send(ok("first"));
@@ -140,7 +141,7 @@ TEST(DataPlane, KeepsConnectionsOfAListenerThatStays) {
   plane.apply(snapshot(second.endpoint()));
   EXPECT_EQ(port, plane.port());
   ASSERT_TRUE(client->send(get("/")));
-  EXPECT_EQ("first", read_response(*client).content) << "the idle connection is still good";
+  EXPECT_EQ("second", read_response(*client).content);
 }
 
 // The indices of a session's own snapshot mean nothing in the next one.
