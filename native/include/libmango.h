@@ -314,7 +314,7 @@ MANGO_API mango_status_e mango_socket_wait(mango_socket_h socket);
  * Returns OK, BUSY (another SSL is attached), INVALID_HANDLE (also: not open), NO_MEMORY. */
 MANGO_API mango_status_e mango_socket_set_ssl(mango_socket_h socket, void* ssl);
 
-/* Sends as TLS records. Drives the handshake first if it is not done. Takes at most 64 KiB of buf in one call
+/* Sends as TLS records. Drives the handshake first if it is not done. Takes at most 256 KiB of buf in one call
  * and hands the records to the kernel at once. sent: out, optional; OK with *sent < len: go on with the rest.
  * AGAIN: if SSL_want() is SSL_READING wait until readable, else until writable; then repeat the call with the
  * same bytes (the buffer may have moved, more may follow them): they may be encrypted already, and OK counts

@@ -20,7 +20,7 @@
 namespace mango::kernel {
 
 constexpr size_t kTlsRecordBytes = SSL3_RT_MAX_PLAIN_LENGTH;
-constexpr size_t kTlsSendBytes = 4 * kTlsRecordBytes;       // plaintext taken by one send
+constexpr size_t kTlsSendBytes = 16 * kTlsRecordBytes;      // plaintext taken by one send
 constexpr size_t kScratchInBytes = 66 * 1024;               // four records and their headers
 constexpr size_t kScratchOutBytes = kTlsSendBytes + 16384;  // room for the overhead of the smallest fragments
 constexpr size_t kHeldOutLimit = 256 * 1024;  // a peer may not make us queue more answers than this

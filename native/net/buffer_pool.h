@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory for bytes that must wait: partial heads, heads kept for a retry, what a slow peer has not taken yet.
 //
-// One pool a worker, so no locks. Four size classes with free lists; an idle session holds none. All of it is
+// One pool a worker, so no locks. Five size classes with free lists; an idle session holds none. All of it is
 // bounded by a budget: past it `take` gives an empty buffer and the caller sheds load. A counter of real heap
 // allocations shows that the warm path makes none.
 #pragma once
@@ -58,7 +58,7 @@ class Buffer {
 
 class BufferPool {
  public:
-  static constexpr std::array<uint32_t, 4> kClasses = {1024, 4096, 16384, 65536};
+  static constexpr std::array<uint32_t, 5> kClasses = {1024, 4096, 16384, 65536, 262144};
   static constexpr size_t kLargest = kClasses.back();
 
   explicit BufferPool(uint64_t budget_bytes) noexcept : budget_bytes_(budget_bytes) {}

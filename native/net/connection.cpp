@@ -139,7 +139,7 @@ bool Connection::offer_kept() {
 bool Connection::room_in_kept() {
   kept_.compact();
   if (!kept_.room().empty()) return true;
-  if (kept_.capacity() == BufferPool::kLargest) {
+  if (kept_.capacity() >= kKeptBytes) {
     paused_ = true;  // whoever reads us is waiting for something else; it resumes us
     return false;
   }

@@ -19,9 +19,11 @@ TEST(BufferPool, GivesTheSmallestClassThatFits) {
                                        {1025, 4096},
                                        {4097, 16384},
                                        {16385, 65536},
-                                       {65536, 65536}})
+                                       {65536, 65536},
+                                       {65537, 262144},
+                                       {262144, 262144}})
     EXPECT_EQ(capacity, pool.take(size).capacity()) << size;
-  EXPECT_FALSE(pool.take(65537));
+  EXPECT_FALSE(pool.take(262145));
   EXPECT_EQ(0U, pool.held_bytes());
 }
 

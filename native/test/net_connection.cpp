@@ -269,7 +269,7 @@ TEST_F(ConnectionTest, KeepsNoMoreThanItsLargestBufferOfUnusedInput) {
   bool paused = false;
   while (!paused) on_loop([&] { paused = one->input_paused(); });
   on_loop([&] {
-    EXPECT_EQ(BufferPool::kLargest, pool.held_bytes());
+    EXPECT_LE(pool.held_bytes(), BufferPool::kLargest);
     EXPECT_EQ(0, one->no_memory);
     one->take = nullptr;
     one->resume_input();
