@@ -314,15 +314,15 @@ MANGO_API mango_status_e mango_socket_wait(mango_socket_h socket);
  * Returns OK, BUSY (another SSL is attached), INVALID_HANDLE (also: not open), NO_MEMORY. */
 MANGO_API mango_status_e mango_socket_set_ssl(mango_socket_h socket, void* ssl);
 
-/* Sends as TLS records. Drives the handshake first if it is not done. Takes at most 256 KiB of buf in one call
- * and hands the records to the kernel at once. sent: out, optional; OK with *sent < len: go on with the rest.
- * AGAIN: if SSL_want() is SSL_READING wait until readable, else until writable; then repeat the call with the
- * same bytes (the buffer may have moved, more may follow them): they may be encrypted already, and OK counts
- * them once the last has left. Fewer bytes than that are INVALID_ARGUMENT. len 0 only drives the handshake
- * and flushes. Unless non-blocking, blocks until all len bytes have been queued, in as many rounds as that
- * takes. Returns OK, AGAIN, TLS, TLS_TRUNCATED (in the handshake), INVALID_ARGUMENT (no SSL attached),
- * BROKEN_PIPE, CONNECTION_RESET, TIMED_OUT, ABORTED, INVALID_HANDLE. After TLS the details are in the
- * thread's OpenSSL error queue and our alert, if one is due, is on its way. */
+/* Sends as TLS records. Drives the handshake first if it is not done. Takes at most 256 KiB of buf in one
+ * call and hands the records to the kernel at once. sent: out, optional; OK with *sent < len: go on with the
+ * rest. AGAIN: if SSL_want() is SSL_READING wait until readable, else until writable; then repeat the call
+ * with the same bytes (the buffer may have moved, more may follow them): they may be encrypted already, and
+ * OK counts them once the last has left. Fewer bytes than that are INVALID_ARGUMENT. len 0 only drives the
+ * handshake and flushes. Unless non-blocking, blocks until all len bytes have been queued, in as many rounds
+ * as that takes. Returns OK, AGAIN, TLS, TLS_TRUNCATED (in the handshake), INVALID_ARGUMENT (no SSL
+ * attached), BROKEN_PIPE, CONNECTION_RESET, TIMED_OUT, ABORTED, INVALID_HANDLE. After TLS the details are in
+ * the thread's OpenSSL error queue and our alert, if one is due, is on its way. */
 MANGO_API mango_status_e mango_socket_send_tls(mango_socket_h socket, const void* buf, size_t len,
                                                size_t* sent);
 

@@ -58,7 +58,7 @@ class Session final : public net::Connection,
   void tunnel_moved() noexcept;
   void end_tunnel_output() { finish_output(); }
   void watch_output() { schedule(); }
-  // Gives the client up: FIN if it could take all that was meant for it, else RST.
+  // Gives the client up: FIN after what is queued, whether or not its response is whole.
   void cut();
   void exchange_finished(Exchange& exchange);
 

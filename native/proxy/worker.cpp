@@ -114,7 +114,6 @@ void Worker::adopt_pools(const WorkerView* old) {
 }
 
 void Worker::drain() {
-  draining_ = true;
   for (const auto& listener : listeners_) {
     listener->close();
     removed_listeners_.push_back(listener);

@@ -139,7 +139,6 @@ class Worker {
   uint64_t next_session_ = 0;
   std::string line_;
   bool logged_ = false;
-  bool draining_ = false;
   std::thread thread_;
 };
 
