@@ -9,7 +9,7 @@ import { findProgram, pinnedNode, root } from "./lib/paths.mjs";
 import { buildRelease, environment, preparePackages } from "./lib/prepare.mjs";
 import { capture, run } from "./lib/process.mjs";
 import { runStages } from "./lib/stages.mjs";
-import { ensureClang, ensurePromtool } from "./lib/system_packages.mjs";
+import { ensureBrowser, ensureClang, ensurePromtool, ensureSystemPackages } from "./lib/system_packages.mjs";
 
 const kHelp = `npm test [-- OPTION...]
 
@@ -151,6 +151,9 @@ function ensureTools(selected) {
   if (selected.has("lint")) ensureClang(["format"]);
   if (selected.has("fuzz")) ensureClang(["fuzz"]);
   if (selected.has("unit") || selected.has("e2e")) ensurePromtool();
+  if (!selected.has("e2e")) return;
+  ensureSystemPackages("e2e");
+  ensureBrowser();
 }
 
 function readOptions() {

@@ -31,6 +31,10 @@ const kTest = [
   { name: "procps", present: program("ps") },
 ];
 
+// Other people's clients, which only the end-to-end tests run.
+const kE2e = [{ name: "nghttp2-client", present: program("h2load") }];
+const kBrowser = { name: "chromium", present: program("chromium") };
+
 const kBench = [
   ...kBuild,
   { name: "nginx", present: program("nginx") },
@@ -39,9 +43,9 @@ const kBench = [
   { name: "strace", present: program("strace") },
 ];
 
-const kPurposes = { run: kBuild, test: kTest, bench: kBench, loadtest: kBuild };
+const kPurposes = { run: kBuild, test: kTest, e2e: kE2e, bench: kBench, loadtest: kBuild };
 
-/** Makes sure everything for "run", "test", "bench" or "loadtest" is there. */
+/** Makes sure everything for "run", "test", "e2e" (beyond "test"), "bench" or "loadtest" is there. */
 export function ensureSystemPackages(purpose) {
   const packages = kPurposes[purpose] ?? kBuild;
   const missing = packages.filter((entry) => !entry.present()).map((entry) => entry.name);
@@ -57,6 +61,17 @@ export function ensureClang(tools) {
   const wanted = tools.map((tool) => clangTool(version, tool)).filter((tool) => !tool.present());
   install(wanted.flatMap((tool) => tool.packages));
   return version;
+}
+
+/** Chromium where the distribution has it: not all do. Its tests are skipped, and say so, where it is missing. */
+export function ensureBrowser() {
+  if (kBrowser.present()) return;
+  try {
+    install([kBrowser.name]);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    note(`no Chromium, its tests will be skipped: ${error.message}`);
+  }
 }
 
 /** promtool alone, out of Debian's prometheus package: installing that would start a server. */
