@@ -128,7 +128,13 @@ function onHeads(socket: Socket, counted: (head: string) => void, script: Script
   socket.on("end", () => socket.end());
 }
 
-async function serve(scope: Scope, server: Server, where: Where, requests: () => number): Promise<Upstream> {
+// Lets a server listen, counts and logs what its connections do, and takes it down with the test.
+export async function serve(
+  scope: Scope,
+  server: Server,
+  where: Where,
+  requests: () => number,
+): Promise<Upstream> {
   const sockets = new Set<Socket>();
   const log = new Lines();
   let connections = 0;
