@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// WebSocket (the ws package) on both ends, over HTTP/1.1 upgrades and over HTTP/2 streams (RFC 8441). ws itself
+// knows upgrades only; over a stream it is handed the stream once that is open.
+import { once } from "node:events";
+import type { ServerHttp2Stream } from "node:http2";
+import type { Duplex } from "node:stream";
+import { type RawData, WebSocket, WebSocketServer } from "ws";
+import type { H2Client } from "./http2_client.ts";
+import { responseOf } from "./http2_client.ts";
+import { type H2Upstream, type H2UpstreamOptions, h2Upstream } from "./http2_upstream.ts";
+import type { Lines } from "./lines.ts";
+import type { Scope } from "./scope.ts";
+import { httpUpstream, type Upstream } from "./upstreams.ts";
+
+const maxPayload = 64 * 1024 * 1024;
+
+// Answers every message with itself; "close CODE" makes it begin the close. Lines: "websocket PATH PROTOCOL",
+// "websocket closed CODE".
+export async function echoSockets(scope: Scope): Promise<Upstream> {
+  const upstream = await httpUpstream(scope);
+  const sockets = new WebSocketServer({ noServer: true, maxPayload });
+  upstream.server.on("upgrade", (request, socket, head) => {
+    sockets.handleUpgrade(request, socket, head, (peer) => {
+      upstream.log.push(`websocket ${request.url} ${peer.protocol}\n`);
+      answerWithEcho(peer, upstream.log);
+    });
+  });
+  return upstream;
+}
+
+// The same over extended CONNECT.
+export function echoSocketsH2(scope: Scope, options: H2UpstreamOptions = {}): Promise<H2Upstream> {
+  const { promise, resolve } = Promise.withResolvers<Lines>();
+  const started = h2Upstream(scope, undefined, {
+    ...options,
+    settings: { enableConnectProtocol: true, ...options.settings },
+    onStream: (stream, headers) => {
+      if (headers[":protocol"] !== "websocket")
+        return stream.respond({ ":status": 400 }, { endStream: true });
+      const protocol = headers["sec-websocket-protocol"]?.toString().split(",")[0];
+      stream.respond({
+        ":status": 200,
+        ...(protocol === undefined ? {} : { "sec-websocket-protocol": protocol }),
+      });
+      void promise.then((log) => {
+        log.push(`websocket ${headers[":path"]} ${protocol ?? ""}\n`);
+        answerWithEcho(overStream(stream, "server"), log);
+      });
+    },
+  });
+  void started.then(({ log }) => resolve(log));
+  return started;
+}
+
+function answerWithEcho(peer: WebSocket, log: Lines): void {
+  peer.on("error", () => {});
+  peer.on("close", (code: number) => log.push(`websocket closed ${code}\n`));
+  peer.on("message", (data: RawData, isBinary: boolean) => {
+    const code = /^close (\d+)$/.exec(isBinary ? "" : String(data))?.[1];
+    if (code !== undefined) peer.close(Number(code), "asked for");
+    else peer.send(data, { binary: isBinary });
+  });
+}
+
+// A client's socket over an upgrade.
+export async function openSocket(scope: Scope, port: number, path = "/chat"): Promise<WebSocket> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, ["v2.chat"], { maxPayload });
+  scope.after(() => socket.terminate());
+  socket.on("error", () => {});
+  await once(socket, "open");
+  return socket;
+}
+
+// A client's socket over a stream of an HTTP/2 connection.
+export async function openSocketH2(client: H2Client, path = "/chat"): Promise<WebSocket> {
+  const stream = client.stream(
+    {
+      ":method": "CONNECT",
+      ":protocol": "websocket",
+      ":path": path,
+      "sec-websocket-version": "13",
+      "sec-websocket-protocol": "v2.chat",
+    },
+    { endStream: false },
+  );
+  const response = await responseOf(stream);
+  if (response[":status"] !== 200) throw new Error(`extended CONNECT answered ${response[":status"]}`);
+  return overStream(stream, "client");
+}
+
+// What ws does with the socket of an upgrade, without the upgrade. It has no public way to say who masks.
+function overStream(stream: Duplex | ServerHttp2Stream, end: "client" | "server"): WebSocket {
+  const socket = new WebSocket(null) as WebSocket & {
+    _isServer: boolean;
+    setSocket(stream: Duplex, head: Buffer, options: Record<string, unknown>): void;
+  };
+  socket._isServer = end === "server";
+  socket.on("error", () => {});
+  socket.setSocket(stream, Buffer.alloc(0), {
+    allowSynchronousEvents: true,
+    maxPayload,
+    skipUTF8Validation: false,
+  });
+  return socket;
+}
+
+// Sends a message and gives what came back for it.
+export async function echoed(socket: WebSocket, message: string | Buffer): Promise<Buffer> {
+  const answer = once(socket, "message") as Promise<[Buffer]>;
+  socket.send(message);
+  return (await answer)[0];
+}
+
+export async function closeCode(socket: WebSocket): Promise<number> {
+  if (socket.readyState === WebSocket.CLOSED) throw new Error("closed before anybody looked");
+  const [code] = (await once(socket, "close")) as [number];
+  return code;
+}
