@@ -19,6 +19,7 @@ const kBuild = [
   { name: "ninja-build", present: program("ninja") },
   { name: "g++", present: program("g++") },
   { name: "libssl-dev", present: header("openssl/ssl.h") },
+  { name: "libnghttp2-dev", present: header("nghttp2/nghttp2.h") },
   { name: "libre2-dev", present: header("re2/re2.h") },
   { name: "nlohmann-json3-dev", present: header("nlohmann/json.hpp") },
   { name: "openssl", present: program("openssl") },
