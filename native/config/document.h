@@ -50,6 +50,11 @@ enum class PathModifierType : uint8_t { replace_full_path, replace_prefix_match 
 enum class PathMatchType : uint8_t { exact, path_prefix, regular_expression };
 enum class NameMatchType : uint8_t { exact, regular_expression };
 enum class LoadBalancer : uint8_t { round_robin, least_request };
+// What a listener does with a connection: HTTP of any version, bytes (after TLS, if it has any), or bytes
+// routed by the name in a ClientHello that is passed on untouched.
+enum class ListenerMode : uint8_t { http, tcp, tls_passthrough };
+enum class UpstreamProtocol : uint8_t { http1, http2, automatic };  // automatic: by ALPN
+enum class ProxyProtocol : uint8_t { none, v1, v2 };
 enum class BanBy : uint8_t { client, sni, route };
 
 // The names used in JSON ("handshakeTimeout", "refuseStream", "PathPrefix", ...).
@@ -60,6 +65,9 @@ enum class BanBy : uint8_t { client, sni, route };
 [[nodiscard]] std::string_view to_string(PathMatchType value) noexcept;
 [[nodiscard]] std::string_view to_string(NameMatchType value) noexcept;
 [[nodiscard]] std::string_view to_string(LoadBalancer value) noexcept;
+[[nodiscard]] std::string_view to_string(ListenerMode value) noexcept;
+[[nodiscard]] std::string_view to_string(UpstreamProtocol value) noexcept;
+[[nodiscard]] std::string_view to_string(ProxyProtocol value) noexcept;
 [[nodiscard]] std::string_view to_string(BanBy value) noexcept;
 
 // TLS versions as on the wire, which is also how OpenSSL numbers them.
@@ -119,6 +127,7 @@ struct ListenerTimeouts {
   uint32_t min_rate_bytes_per_second = 0;
   uint32_t min_rate_grace_ms = 0;
   uint32_t write_ms = 0;
+  uint32_t tunnel_idle_ms = 0;  // WebSocket, tcp and tls: no byte in either direction
 };
 
 struct ListenerLimits {
@@ -127,14 +136,29 @@ struct ListenerLimits {
   bool allow_escaped_slashes = false;
 };
 
+// HTTP/2 (RFC 9113), where a listener speaks it: see http/h2_limits.h for what the numbers mean.
+struct ListenerHttp2 {
+  bool enabled = false;
+  uint32_t max_concurrent_streams = 0;
+  uint32_t stream_window_bytes = 0;
+  uint32_t connection_window_bytes = 0;
+  uint32_t reset_burst = 0;
+  uint32_t resets_per_second = 0;
+  uint32_t control_burst = 0;
+  uint32_t controls_per_second = 0;
+};
+
 struct Listener {
   std::string name;
+  ListenerMode mode = ListenerMode::http;
   std::string host;
   uint16_t port = 0;
   uint32_t backlog = 0;
   std::optional<ListenerTls> tls;
   uint32_t policy = 0;
   std::vector<std::string> trusted_cidrs;
+  std::vector<std::string> proxy_protocol_cidrs;  // who must send a PROXY header; empty = nobody
+  ListenerHttp2 http2;
   ListenerTimeouts timeouts;
   ListenerLimits limits;
 };
@@ -235,8 +259,29 @@ struct Pool {
   uint32_t max_connections = 0;
 };
 
+// TLS towards the servers of an upstream. Verification needs an authority and a name, and cannot be half on.
+struct UpstreamTls {
+  bool verify = true;
+  std::string ca_pem;                  // the authorities that are believed
+  std::string server_name;             // for SNI and verification; "" = the server's own host
+  std::vector<std::string> alt_names;  // pinned: one of them must be in the certificate
+  std::string cert_pem;                // of the client; "" = none
+  std::string key_pem;                 // secret
+  uint16_t min_version = kTls12;
+};
+
+struct UpstreamHttp2 {
+  uint32_t max_concurrent_streams = 0;  // of our own on one connection; the peer's limit counts, too
+  uint32_t stream_window_bytes = 0;
+  uint32_t connection_window_bytes = 0;
+};
+
 struct Upstream {
   std::string name;
+  UpstreamProtocol protocol = UpstreamProtocol::http1;
+  std::optional<UpstreamTls> tls;
+  UpstreamHttp2 http2;
+  ProxyProtocol proxy_protocol = ProxyProtocol::none;  // sent first on every connection
   std::vector<Server> servers;
   LoadBalancer load_balancer = LoadBalancer::round_robin;
   UpstreamTimeouts timeouts;

@@ -36,6 +36,15 @@ std::string_view to_string(NameMatchType value) noexcept {
 std::string_view to_string(LoadBalancer value) noexcept {
   return name_of(kLoadBalancerNames, value);
 }
+std::string_view to_string(ListenerMode value) noexcept {
+  return name_of(kListenerModeNames, value);
+}
+std::string_view to_string(UpstreamProtocol value) noexcept {
+  return name_of(kUpstreamProtocolNames, value);
+}
+std::string_view to_string(ProxyProtocol value) noexcept {
+  return name_of(kProxyProtocolNames, value);
+}
 std::string_view to_string(BanBy value) noexcept {
   return name_of(kBanByNames, value);
 }

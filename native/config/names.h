@@ -34,6 +34,9 @@ inline constexpr std::array<std::string_view, 2> kPathModifierNames{"ReplaceFull
 inline constexpr std::array<std::string_view, 3> kPathMatchNames{"Exact", "PathPrefix", "RegularExpression"};
 inline constexpr std::array<std::string_view, 2> kNameMatchNames{"Exact", "RegularExpression"};
 inline constexpr std::array<std::string_view, 2> kLoadBalancerNames{"RoundRobin", "LeastRequest"};
+inline constexpr std::array<std::string_view, 3> kListenerModeNames{"http", "tcp", "tlsPassthrough"};
+inline constexpr std::array<std::string_view, 3> kUpstreamProtocolNames{"http1", "http2", "auto"};
+inline constexpr std::array<std::string_view, 3> kProxyProtocolNames{"none", "v1", "v2"};
 inline constexpr std::array<std::string_view, 3> kBanByNames{"client", "sni", "route"};
 
 }  // namespace mango::config

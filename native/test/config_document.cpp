@@ -71,6 +71,41 @@ TEST(ConfigDocument, DecodesEveryPartOfAFullSnapshot) {
   EXPECT_EQ(out.upstreams.at(0).servers.at(0).endpoints.at(1), "[::1]:80");
 }
 
+TEST(ConfigDocument, DecodesWhatIsSpokenOnBothSides) {
+  Document out;
+  DecodeError error;
+  ASSERT_TRUE(decode(full_snapshot().dump(), out, error)) << error.text();
+  const Listener& https = out.listeners.at(0);
+  EXPECT_EQ(https.mode, ListenerMode::http);
+  EXPECT_EQ(https.proxy_protocol_cidrs, (std::vector<std::string>{"10.1.0.0/16", "fd00::/8"}));
+  EXPECT_TRUE(https.http2.enabled);
+  EXPECT_EQ(https.http2.max_concurrent_streams, 100u);
+  EXPECT_EQ(https.http2.stream_window_bytes, 65536u);
+  EXPECT_EQ(https.http2.connection_window_bytes, 1048576u);
+  EXPECT_EQ(https.http2.reset_burst, 200u);
+  EXPECT_EQ(https.http2.resets_per_second, 20u);
+  EXPECT_EQ(https.http2.control_burst, 1000u);
+  EXPECT_EQ(https.http2.controls_per_second, 100u);
+  EXPECT_EQ(https.timeouts.tunnel_idle_ms, 3600000u);
+  EXPECT_EQ(out.listeners.at(2).mode, ListenerMode::tcp);
+  EXPECT_EQ(out.listeners.at(2).tls->alpn.at(0), "postgresql");
+  EXPECT_EQ(out.listeners.at(3).mode, ListenerMode::tls_passthrough);
+  const Upstream& app = out.upstreams.at(0);
+  EXPECT_EQ(app.protocol, UpstreamProtocol::automatic);
+  EXPECT_EQ(app.proxy_protocol, ProxyProtocol::v2);
+  EXPECT_TRUE(app.tls->verify);
+  EXPECT_EQ(app.tls->ca_pem, "CA");
+  EXPECT_EQ(app.tls->server_name, "app.internal");
+  EXPECT_EQ(app.tls->alt_names.at(1), "10.0.0.1");
+  EXPECT_EQ(app.tls->cert_pem, "CERT");
+  EXPECT_EQ(app.tls->key_pem, "KEY");
+  EXPECT_EQ(app.tls->min_version, kTls13);
+  EXPECT_EQ(app.http2.stream_window_bytes, 65535u);
+  EXPECT_EQ(app.http2.connection_window_bytes, 2147483647u);
+  EXPECT_FALSE(out.upstreams.at(1).tls.has_value());
+  EXPECT_EQ(out.upstreams.at(1).proxy_protocol, ProxyProtocol::none);
+}
+
 TEST(ConfigDocument, RefusesAnUnknownMemberInEveryObjectAndNamesIt) {
   const json whole = full_snapshot();
   walk(whole, Pointer(), [&](const Pointer& at, const json& value) {
@@ -118,10 +153,52 @@ TEST(ConfigDocument, SaysWhereTheMistakeIs) {
 TEST(ConfigDocument, RefusesDanglingReferences) {
   EXPECT_NE(refusal_with("/listeners/0/policy", 1), "");
   EXPECT_NE(refusal_with("/listeners/0/tls/certificates/0", 1), "");
-  EXPECT_NE(refusal_with("/routes/0/listeners/1", 2), "");
-  EXPECT_NE(refusal_with("/routes/0/backends/0/upstream", 1), "");
+  EXPECT_NE(refusal_with("/routes/0/listeners/1", 4), "");
+  EXPECT_NE(refusal_with("/routes/0/backends/0/upstream", 2), "");
   EXPECT_NE(refusal_with("/routes/0/policy", 1), "");
   EXPECT_NE(refusal_with("/routes/0/policy", -2), "");
+}
+
+TEST(ConfigDocument, RefusesSettingsOfHttp2OutOfRange) {
+  for (const char* at : {"/listeners/0/http2", "/upstreams/0/http2"}) {
+    const std::string http2 = at;
+    for (const char* window : {"/streamWindowBytes", "/connectionWindowBytes"}) {
+      EXPECT_NE(refusal_with((http2 + window).c_str(), 65534), "");
+      EXPECT_NE(refusal_with((http2 + window).c_str(), 2147483648), "");
+    }
+    EXPECT_NE(refusal_with((http2 + "/maxConcurrentStreams").c_str(), 0), "");
+    EXPECT_NE(refusal_with((http2 + "/maxConcurrentStreams").c_str(), 1001), "");
+  }
+  for (const char* budget : {"resetBurst", "resetsPerSecond", "controlBurst", "controlsPerSecond"})
+    EXPECT_NE(refusal_with((std::string("/listeners/0/http2/") + budget).c_str(), 0), "") << budget;
+}
+
+TEST(ConfigDocument, RefusesProtocolsThatCannotBeSpoken) {
+  EXPECT_EQ(refusal_with("/listeners/2/mode", "tlsPassthrough"),
+            "/listeners/2: tls: a listener that passes TLS through ends none");
+  EXPECT_EQ(refusal_with("/listeners/2/http2/enabled", true),
+            "/listeners/2: http2: enabled on a listener that forwards bytes");
+  EXPECT_EQ(refusal_with("/listeners/0/http2/enabled", false),
+            "/listeners/0: tls: alpn offers h2, which is not enabled");
+  EXPECT_EQ(refusal_with("/upstreams/1/protocol", "auto"),
+            "/upstreams/1: protocol: auto needs tls, for ALPN decides");
+}
+
+TEST(ConfigDocument, RefusesRoutesThatMixRequestsAndBytes) {
+  EXPECT_EQ(refusal_with("/routes/2/listeners", json::array({2, 0})),
+            "/routes/2/listeners: mixes HTTP and bytes");
+  EXPECT_EQ(refusal_with("/routes/0/listeners", json::array({2})),
+            "/routes/0/listeners: bytes have no requests");
+}
+
+TEST(ConfigDocument, RefusesVerificationThatIsHalfOn) {
+  EXPECT_EQ(refusal_with("/upstreams/0/tls/caPem", ""),
+            "/upstreams/0/tls: verify: nobody can be believed without caPem");
+  EXPECT_EQ(refusal_with("/upstreams/0/tls/verify", false),
+            "/upstreams/0/tls: altNames: pinned, but not verified");
+  EXPECT_EQ(refusal_with("/upstreams/0/tls/keyPem", ""),
+            "/upstreams/0/tls: certPem and keyPem belong together");
+  EXPECT_NE(refusal_with("/upstreams/0/tls/serverName", "a\r\nb"), "");
 }
 
 TEST(ConfigDocument, RefusesEmptyListsThatMayNotBeEmpty) {
@@ -159,7 +236,7 @@ TEST(ConfigDocument, RefusesHostnamesThatNoRequestCouldMatch) {
 
 TEST(ConfigDocument, NeverTellsSecrets) {
   for (const json& secret : {json("c2VjcmV0LXNlY3JldA=="), json(12345678)}) {
-    for (const char* pointer : {"/tickets/keys/0", "/certificates/0/keyPem"}) {
+    for (const char* pointer : {"/tickets/keys/0", "/certificates/0/keyPem", "/upstreams/0/tls/keyPem"}) {
       const std::string text = refusal_with(pointer, secret);
       EXPECT_EQ(text.find("c2Vjc"), std::string::npos);
       EXPECT_EQ(text.find("12345678"), std::string::npos);

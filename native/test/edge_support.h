@@ -217,12 +217,23 @@ inline Json policy() {
 
 inline Json listener(const std::string& name, uint16_t port = 0) {
   return {{"name", name},
+          {"mode", "http"},
           {"host", "127.0.0.1"},
           {"port", port},
           {"backlog", 128},
           {"tls", nullptr},
           {"policy", 0},
           {"trustedCidrs", Json::array()},
+          {"proxyProtocolCidrs", Json::array()},
+          {"http2",
+           {{"enabled", true},
+            {"maxConcurrentStreams", 100},
+            {"streamWindowBytes", 65536},
+            {"connectionWindowBytes", 1048576},
+            {"resetBurst", 200},
+            {"resetsPerSecond", 20},
+            {"controlBurst", 1000},
+            {"controlsPerSecond", 100}}},
           {"timeouts",
            {{"handshakeMs", 20000},
             {"requestHeadersMs", 20000},
@@ -230,7 +241,8 @@ inline Json listener(const std::string& name, uint16_t port = 0) {
             {"idleMs", 20000},
             {"minRateBytesPerSecond", 0},
             {"minRateGraceMs", 0},
-            {"writeMs", 20000}}},
+            {"writeMs", 20000},
+            {"tunnelIdleMs", 20000}}},
           {"limits", {{"headBytes", 16384}, {"headFields", 100}, {"allowEscapedSlashes", false}}}};
 }
 
@@ -257,6 +269,11 @@ inline Json route(size_t listeners) {
 
 inline Json upstream(const std::string& endpoint) {
   return {{"name", "app"},
+          {"protocol", "http1"},
+          {"tls", nullptr},
+          {"http2",
+           {{"maxConcurrentStreams", 100}, {"streamWindowBytes", 65536}, {"connectionWindowBytes", 1048576}}},
+          {"proxyProtocol", "none"},
           {"loadBalancer", "RoundRobin"},
           {"servers", Json::array({{{"key", "http://app"},
                                     {"host", "app"},

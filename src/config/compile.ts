@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the configuration to the snapshot of the data plane: names become indices, texts numbers, and everything that
 // was left out is there. Deterministic, and without I/O.
-import type {
-  Snapshot,
-  SnapshotCertificate,
-  SnapshotListener,
-  SnapshotPolicy,
-  SnapshotServer,
-  SnapshotUpstream,
-  Trigger,
-} from "../proxy/snapshot.ts";
+import type { Snapshot, SnapshotCertificate, SnapshotPolicy, Trigger } from "../proxy/snapshot.ts";
 import { defaultActions, resolveAction } from "./actions.ts";
-import { formatAddress, parseListenAddress, parseNetwork, parseServerUrl } from "./addresses.ts";
+import { parseNetwork } from "./addresses.ts";
+import { compileListener } from "./compile_listener.ts";
 import { compileRoute } from "./compile_route.ts";
-import type { ListenerConfig, PolicyConfig, UpstreamConfig } from "./schema/root.ts";
+import { compileUpstream } from "./compile_upstream.ts";
+import type { PolicyConfig } from "./schema/root.ts";
 import type { EdgeConfig } from "./types.ts";
 import { bytes, milliseconds } from "./units.ts";
 
@@ -109,92 +103,8 @@ function compilePolicy(name: string, policy: PolicyConfig | undefined): Snapshot
   };
 }
 
-function networks(texts: readonly string[]): string[] {
+export function networks(texts: readonly string[]): string[] {
   return texts.flatMap((text) => parseNetwork(text) ?? []);
-}
-
-function compileListener(
-  config: EdgeConfig,
-  indices: Indices,
-  name: string,
-  listener: ListenerConfig,
-): SnapshotListener {
-  const address = parseListenAddress(listener.address);
-  if (address === undefined) throw new Error(`listener ${name} was not checked`);
-  const { timeouts, limits } = listener;
-  return {
-    name,
-    host: address.host,
-    port: address.port,
-    backlog: listener.backlog,
-    tls: listener.tls === undefined ? null : compileTls(config, indices, name, listener.tls),
-    policy: index(indices.policies, listener.policy ?? DEFAULT_POLICY),
-    trustedCidrs: networks(listener.forwardedHeaders.trustedCIDRs),
-    timeouts: {
-      handshakeMs: milliseconds(timeouts.handshake),
-      requestHeadersMs: milliseconds(timeouts.requestHeaders),
-      bodyMs: milliseconds(timeouts.requestBody),
-      idleMs: milliseconds(timeouts.idle),
-      minRateBytesPerSecond: timeouts.minRate.bytesPerSecond,
-      minRateGraceMs: milliseconds(timeouts.minRate.after),
-      writeMs: milliseconds(timeouts.write),
-    },
-    limits: {
-      headBytes: bytes(limits.headBytes),
-      headFields: limits.headFields,
-      allowEscapedSlashes: limits.allowEscapedSlashes,
-    },
-  };
-}
-
-function compileTls(
-  config: EdgeConfig,
-  indices: Indices,
-  listener: string,
-  tls: NonNullable<ListenerConfig["tls"]>,
-): SnapshotListener["tls"] {
-  return {
-    certificates: tls.certificates.map((name) => index(indices.certificates, name)),
-    minVersion: tls.minVersion,
-    groups: tls.groups.join(":"),
-    alpn: tls.alpn,
-    clientAuth: { mode: tls.clientAuth.mode, caPem: config.materials.clientAuthorities.get(listener) ?? "" },
-  };
-}
-
-function compileUpstream(name: string, upstream: UpstreamConfig, options: CompileOptions): SnapshotUpstream {
-  const { timeouts, connectionPool, healthCheck } = upstream;
-  return {
-    name,
-    servers: upstream.servers.map((server) => compileServer(server, options)),
-    loadBalancer: upstream.loadBalancer.type,
-    timeouts: {
-      connectMs: milliseconds(timeouts.connect),
-      responseMs: milliseconds(timeouts.response),
-      idleMs: milliseconds(timeouts.idle),
-    },
-    ejection: {
-      consecutiveFailures: healthCheck.passive.consecutiveFailures,
-      baseMs: milliseconds(healthCheck.passive.baseEjectionTime),
-      maxMs: milliseconds(healthCheck.passive.maxEjectionTime),
-    },
-    pool: { maxIdle: connectionPool.maxIdle, maxConnections: connectionPool.maxConnections },
-  };
-}
-
-function compileServer(server: UpstreamConfig["servers"][number], options: CompileOptions): SnapshotServer {
-  const parsed = parseServerUrl(server.url);
-  if (!("url" in parsed)) throw new Error(`server ${server.url} was not checked`);
-  const { url } = parsed;
-  const { weight, drain } = server;
-  const resolved = options.endpoints.get(url.key) ?? [];
-  if (url.kind === "unix") return { key: url.key, host: "localhost", endpoints: [url.key], weight, drain };
-  if (url.kind === "builtin") return { key: url.key, host: url.name, endpoints: resolved, weight, drain };
-  const endpoints = url.literal ? [formatAddress(url.host, url.port)] : resolved;
-  // The Host field carries a port only where it is not the usual one.
-  const host =
-    url.port === 80 ? formatAddress(url.host, 80).replace(/:80$/, "") : formatAddress(url.host, url.port);
-  return { key: url.key, host, endpoints, weight, drain };
 }
 
 export function index(indices: ReadonlyMap<string, number>, name: string): number {

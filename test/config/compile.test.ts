@@ -29,12 +29,24 @@ test("what a file leaves out has the safe default", async () => {
   });
   assert.deepEqual(snapshot.listeners[0], {
     name: "web",
+    mode: "http",
     host: "127.0.0.1",
     port: 0,
     backlog: 1024,
     tls: null,
     policy: 0,
     trustedCidrs: [],
+    proxyProtocolCidrs: [],
+    http2: {
+      enabled: false,
+      maxConcurrentStreams: 100,
+      streamWindowBytes: 65_536,
+      connectionWindowBytes: 1_048_576,
+      resetBurst: 200,
+      resetsPerSecond: 20,
+      controlBurst: 1000,
+      controlsPerSecond: 100,
+    },
     timeouts: {
       handshakeMs: 5000,
       requestHeadersMs: 10_000,
@@ -43,6 +55,7 @@ test("what a file leaves out has the safe default", async () => {
       minRateBytesPerSecond: 240,
       minRateGraceMs: 5000,
       writeMs: 60_000,
+      tunnelIdleMs: 3_600_000,
     },
     limits: { headBytes: 16_384, headFields: 100, allowEscapedSlashes: false },
   });
