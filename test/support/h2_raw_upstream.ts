@@ -22,7 +22,11 @@ export interface H2UpstreamOptions {
   readonly polite?: boolean;
 }
 
-export function h2Upstream(scope: Scope, script: H2Script, options: H2UpstreamOptions = {}): Promise<Upstream> {
+export function rawH2Upstream(
+  scope: Scope,
+  script: H2Script,
+  options: H2UpstreamOptions = {},
+): Promise<Upstream> {
   const greeting = options.greeting ?? ((peer) => void peer.send(settings(options.settings ?? {})));
   return tcpUpstream(scope, (socket, counted) => {
     const peer = new ServerPeer(socket, options.polite ?? true);
