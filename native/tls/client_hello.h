@@ -54,6 +54,7 @@ class ClientHelloReader {
   [[nodiscard]] bool read_records(std::string_view bytes);
   [[nodiscard]] const char* check_record(std::string_view header) const noexcept;
   [[nodiscard]] const char* check_message() const noexcept;
+  [[nodiscard]] size_t message_bytes() const noexcept;
   [[nodiscard]] const char* parse();
   [[nodiscard]] const char* parse_extensions(std::string_view extensions);
   [[nodiscard]] const char* parse_extension(uint16_t type, std::string_view body);
