@@ -84,7 +84,7 @@ export async function openSocketH2(client: H2Client, path = "/chat"): Promise<We
     { endStream: false },
   );
   const response = await responseOf(stream);
-  if (response[":status"] !== 200) throw new Error(`extended CONNECT answered ${response[":status"]}`);
+  if (Number(response[":status"]) !== 200) throw new Error(`extended CONNECT answered ${response[":status"]}`);
   return overStream(stream, "client");
 }
 
