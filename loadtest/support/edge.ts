@@ -6,7 +6,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { logTail, type Processes } from "./processes.ts";
 
 export const REPOSITORY = resolve(import.meta.dirname, "../..");
-export const ADDON = join(REPOSITORY, "build/release/mango_edge.node");
+export const ADDON = process.env["MANGO_EDGE_ADDON"] ?? join(REPOSITORY, "build/release/mango_edge.node");
 
 const READY_TIMEOUT_MS = 20_000;
 

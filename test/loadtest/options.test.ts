@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseOptions, UsageError, WORKLOAD_NAMES } from "../../loadtest/bench/options.ts";
+import { parseConformanceOptions } from "../../loadtest/conformance/options.ts";
 import { listScenarios, summaryOf } from "../../loadtest/support/k6.ts";
 import { help, parseRunOptions, UsageError as RunUsageError } from "../../loadtest/support/run_options.ts";
 import { missingPackages } from "../../loadtest/support/tools.ts";
@@ -63,4 +64,12 @@ test("missing programs become one apt command, each package once", () => {
     "sudo apt-get install -y --no-install-recommends g++ wrk",
   );
   assert.equal(missingPackages(["nginx"], find), undefined);
+});
+
+test("conformance runs against its own instance unless it is given a URL", () => {
+  assert.equal(parseConformanceOptions([]).target, undefined);
+  const { target } = parseConformanceOptions(["--target", "https://edge.example"]);
+  assert.deepEqual(target, { host: "edge.example", port: 443, tls: true });
+  assert.throws(() => parseConformanceOptions(["--target", "localhost:1"]), /expected a URL/);
+  assert.throws(() => parseConformanceOptions(["--fast"]), /fast/);
 });

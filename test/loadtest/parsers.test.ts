@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseStrace, table } from "../../loadtest/bench/syscalls.ts";
 import { parseWrk } from "../../loadtest/bench/wrk.ts";
+import { conforms, failures, readVerdict } from "../../loadtest/conformance/h2spec.ts";
 
 const WRK = `Running 3s test @ https://127.0.0.1:8443/1k
   1 threads and 64 connections
@@ -72,4 +73,32 @@ test("the table of system calls has a row for every call that matters and one fo
     "| recvfrom | 0.00 | 2.00 |",
     "| all | 2.00 | 2.00 |",
   ]);
+});
+
+const H2SPEC = `Hypertext Transfer Protocol Version 2 (HTTP/2)
+  3.5. HTTP/2 Connection Preface
+    ✔ 1: Sends client connection preface
+    × 2: Sends invalid connection preface
+
+Failures: 
+
+Hypertext Transfer Protocol Version 2 (HTTP/2)
+    × 2: Sends invalid connection preface
+
+Finished in 52.5826 seconds
+146 tests, 145 passed, 0 skipped, 1 failed
+`;
+
+test("h2spec's verdict is its last line, and one failure is one too many", () => {
+  const verdict = readVerdict(H2SPEC);
+  assert.deepEqual(verdict, { tests: 146, passed: 145 });
+  assert.equal(conforms(verdict), false);
+  assert.equal(conforms({ tests: 145, passed: 145 }), false);
+  assert.equal(conforms({ tests: 146, passed: 146 }), true);
+});
+
+test("of h2spec's output only the failures are shown", () => {
+  assert.match(failures(H2SPEC), /^Failures:/);
+  assert.equal(failures("dial tcp: refused"), "dial tcp: refused");
+  assert.throws(() => readVerdict("dial tcp: refused"), /did not finish:\ndial tcp/);
 });
