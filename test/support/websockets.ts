@@ -84,13 +84,14 @@ export async function openSocketH2(client: H2Client, path = "/chat"): Promise<We
     { endStream: false },
   );
   const response = await responseOf(stream);
-  if (Number(response[":status"]) !== 200) throw new Error(`extended CONNECT answered ${response[":status"]}`);
+  if (Number(response[":status"]) !== 200)
+    throw new Error(`extended CONNECT answered ${response[":status"]}`);
   return overStream(stream, "client");
 }
 
 // What ws does with the socket of an upgrade, without the upgrade. It has no public way to say who masks.
 function overStream(stream: Duplex | ServerHttp2Stream, end: "client" | "server"): WebSocket {
-  const socket = new WebSocket(null) as WebSocket & {
+  const socket = new WebSocket(null as unknown as string, undefined, {}) as WebSocket & {
     _isServer: boolean;
     setSocket(stream: Duplex, head: Buffer, options: Record<string, unknown>): void;
   };
