@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/h2_fields.h"
+
+#include <cstring>
+
+#include "http/chars.h"
+
+namespace mango::http {
+
+namespace {
+
+std::string_view view(std::span<const char> text) noexcept {
+  return {text.data(), text.size()};
+}
+
+// What HPACK's table would be filled with in vain, for it never comes twice.
+uint8_t table_flags(FieldId id) noexcept {
+  return id == FieldId::x_request_id ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
+}
+
+// The value of a field of a head, or empty. For the few a request's pseudo fields are made of.
+std::string_view find_value(std::span<const char> lines, std::string_view name) noexcept {
+  std::string_view rest = view(lines);
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find("\r\n"), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    if (line.size() > name.size() && line[name.size()] == ':' && starts_with_ignore_case(line, name))
+      return trim(line.substr(name.size() + 1));
+    rest.remove_prefix(std::min(end + 2, rest.size()));
+  }
+  return {};
+}
+
+}  // namespace
+
+bool take_text_line(std::span<char>& text, std::span<char>& line) noexcept {
+  if (text.empty()) return false;
+  const auto* const end = static_cast<const char*>(std::memchr(text.data(), '\r', text.size()));
+  const size_t bytes = end == nullptr ? text.size() : static_cast<size_t>(end - text.data());
+  line = text.first(bytes);
+  text = text.subspan(std::min(bytes + 2, text.size()));
+  return true;
+}
+
+bool H2Fields::push(std::string_view name, std::string_view value, uint8_t flags) noexcept {
+  if (count_ == fields_.size()) return false;
+  nghttp2_nv& field = fields_[count_++];
+  // nghttp2 takes them as mutable and leaves them alone.
+  field.name = reinterpret_cast<uint8_t*>(const_cast<char*>(name.data()));
+  field.value = reinterpret_cast<uint8_t*>(const_cast<char*>(value.data()));
+  field.namelen = name.size();
+  field.valuelen = value.size();
+  field.flags = flags;
+  return true;
+}
+
+bool H2Fields::passes(FieldId id, std::string_view name, std::string_view value) const noexcept {
+  switch (id) {
+    case FieldId::connection:
+    case FieldId::keep_alive:
+    case FieldId::proxy_connection:
+    case FieldId::transfer_encoding:
+    case FieldId::upgrade:
+    case FieldId::host:
+    case FieldId::http2_settings:
+      return false;
+    case FieldId::te:
+      return equals_ignore_case(value, "trailers");
+    case FieldId::other:
+      return !upgrade_ || (name != "sec-websocket-key" && name != "sec-websocket-accept");
+    default:
+      return true;
+  }
+}
+
+bool H2Fields::read_line(std::span<char> name, std::string_view value) noexcept {
+  for (char& c : name) c = to_lower(c);
+  const FieldId id = field_id(view(name));
+  return !passes(id, view(name), value) || push(view(name), value, table_flags(id));
+}
+
+bool H2Fields::read_lines(std::span<char> lines) noexcept {
+  std::span<char> line;
+  while (take_text_line(lines, line)) {
+    if (line.empty()) return true;  // the end of a head
+    const auto* const colon = static_cast<const char*>(std::memchr(line.data(), ':', line.size()));
+    if (colon == nullptr) continue;
+    const auto name_bytes = static_cast<size_t>(colon - line.data());
+    if (!read_line(line.first(name_bytes), trim(view(line.subspan(name_bytes + 1))))) return false;
+  }
+  return true;
+}
+
+bool H2Fields::read_response(std::span<char> head) noexcept {
+  std::span<char> line;
+  uint64_t status = 0;
+  // "HTTP/1.1 200 OK"
+  if (!take_text_line(head, line) || line.size() < 12) return false;
+  std::string_view digits = view(line.subspan(9, 3));
+  if (!read_decimal(digits, 999, status)) return false;
+  status_ = static_cast<uint16_t>(status);
+  upgrade_ = status_ == 101;
+  if (upgrade_) digits = "200";
+  return push(":status", digits) && read_lines(head);
+}
+
+bool H2Fields::read_request(std::span<char> head, bool secure) noexcept {
+  std::span<char> line;
+  if (!take_text_line(head, line)) return false;
+  const std::string_view text = view(line);
+  const size_t method_bytes = text.find(' ');
+  const size_t target_end = text.rfind(' ');
+  if (method_bytes == std::string_view::npos || target_end <= method_bytes) return false;
+  std::string_view method = text.substr(0, method_bytes);
+  const std::string_view target = text.substr(method_bytes + 1, target_end - method_bytes - 1);
+  const std::string_view protocol = find_value(head, "upgrade");
+  upgrade_ = !protocol.empty();
+  if (upgrade_) method = "CONNECT";
+  const std::string_view authority = find_value(head, "host");
+  if (!push(":method", method) || !push(":scheme", secure ? "https" : "http")) return false;
+  if (!authority.empty() && !push(":authority", authority)) return false;
+  if (!push(":path", target) || (upgrade_ && !push(":protocol", protocol))) return false;
+  return read_lines(head);
+}
+
+bool H2Fields::read_trailers(std::span<char> lines) noexcept {
+  return read_lines(lines);
+}
+
+}  // namespace mango::http
