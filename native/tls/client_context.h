@@ -46,7 +46,7 @@ class ClientContext {
   [[nodiscard]] bool configure(const config::UpstreamTls& tls, std::string& error);
   [[nodiscard]] bool configure_verification(const config::UpstreamTls& tls, std::string& error);
   [[nodiscard]] bool configure_certificate(const config::UpstreamTls& tls, std::string& error);
-  [[nodiscard]] const std::string& protocols(AlpnOffer offer) const noexcept;
+  [[nodiscard]] std::string_view protocols(AlpnOffer offer) const noexcept;
   [[nodiscard]] bool set_name(SSL* ssl, const std::string& name) const noexcept;
 
   Openssl<SSL_CTX> context_;

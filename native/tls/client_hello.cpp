@@ -138,6 +138,7 @@ bool ClientHelloReader::read_records(std::string_view bytes) {
     }
     if (message_.size() >= kMessageHeaderBytes && message_.size() == message_bytes()) return true;
   }
+  if (at_ >= ClientHelloLimits::kWireBytes) (void)refuse(kTooLarge);
   return false;
 }
 

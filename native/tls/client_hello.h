@@ -22,8 +22,8 @@ namespace mango::tls {
 struct ClientHelloLimits {
   // The message. Browsers with post-quantum key shares send 2 kB; OpenSSL takes 16 KiB.
   static constexpr size_t kMessageBytes = 16 * 1024 + 4;
-  // With the headers of its records: what the caller's buffer must hold. One byte in each record is allowed.
-  static constexpr size_t kWireBytes = 6 * kMessageBytes;
+  // With the headers of its records: what the caller's buffer must hold. Records of one byte are allowed.
+  static constexpr size_t kWireBytes = 64 * 1024;
   static constexpr size_t kExtensions = 100;
   static constexpr size_t kProtocols = 16;   // of ALPN that are kept
   static constexpr size_t kNameBytes = 253;  // RFC 1035 section 2.3.4, as text

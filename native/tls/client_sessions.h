@@ -7,6 +7,7 @@
 
 #include <openssl/ssl.h>
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -34,10 +35,17 @@ class ClientSessions {
   [[nodiscard]] size_t size() const noexcept;
 
  private:
+  using Clock = std::chrono::steady_clock;
+  struct Kept {
+    SessionPointer session;
+    Clock::time_point since;
+    [[nodiscard]] bool is_good() const noexcept;
+  };
+
   void make_room(const std::string& key);
 
   mutable std::mutex mutex_;
-  std::unordered_map<std::string, std::deque<SessionPointer>> sessions_;  // oldest first
+  std::unordered_map<std::string, std::deque<Kept>> sessions_;  // oldest first
 };
 
 }  // namespace mango::tls

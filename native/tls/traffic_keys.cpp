@@ -19,7 +19,7 @@ constexpr std::string_view kClientSecret = "CLIENT_TRAFFIC_SECRET_0 ";
 constexpr std::string_view kServerSecret = "SERVER_TRAFFIC_SECRET_0 ";
 constexpr size_t kRandomHexBytes = 2 * SSL3_RANDOM_SIZE;
 
-// What one SSL of TLS 1.3 told so far; tx is the server's direction.
+// What one SSL of TLS 1.3 told so far; tx is its own direction.
 struct Collected {
   mango_tls_direction_t tx{};
   mango_tls_direction_t rx{};
@@ -69,13 +69,14 @@ bool read_hex(std::string_view text, unsigned char* out, size_t room) noexcept {
 // secret.
 void on_keylog(const SSL* ssl, const char* text) {
   const std::string_view line(text);
-  const bool tx = line.starts_with(kServerSecret);
-  if (!tx && !line.starts_with(kClientSecret)) return;
+  const bool of_server = line.starts_with(kServerSecret);
+  if (!of_server && !line.starts_with(kClientSecret)) return;
   const size_t prefix = kServerSecret.size() + kRandomHexBytes + 1;
   if (line.size() < prefix) return;
   Collected* collected = collected_by(ssl);
   if (collected == nullptr) collected = start_collecting(const_cast<SSL*>(ssl));
   if (collected == nullptr) return;
+  const bool tx = of_server == (SSL_is_server(ssl) == 1);
   mango_tls_direction_t& direction = tx ? collected->tx : collected->rx;
   direction.sequence = 0;
   (tx ? collected->has_tx : collected->has_rx) =
@@ -135,6 +136,7 @@ void collect_traffic_keys(SSL_CTX* context) noexcept {
 TrafficKeys::TrafficKeys(SSL* ssl) noexcept {
   keys_.version = static_cast<uint16_t>(SSL_version(ssl));
   keys_.cipher_suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
+  keys_.is_client = SSL_is_server(ssl) == 1 ? 0 : 1;
   complete_ = keys_.version == TLS1_3_VERSION ? take_secrets(ssl) : derive_key_block(ssl);
 }
 
@@ -175,10 +177,12 @@ bool TrafficKeys::derive_key_block(SSL* ssl) noexcept {
     at += size;
   };
   if (ok) {
-    take(keys_.rx.key, sizes.key);
-    take(keys_.tx.key, sizes.key);
-    take(keys_.rx.iv, sizes.iv);
-    take(keys_.tx.iv, sizes.iv);
+    mango_tls_direction_t& of_client = keys_.is_client != 0 ? keys_.tx : keys_.rx;
+    mango_tls_direction_t& of_server = keys_.is_client != 0 ? keys_.rx : keys_.tx;
+    take(of_client.key, sizes.key);
+    take(of_server.key, sizes.key);
+    take(of_client.iv, sizes.iv);
+    take(of_server.iv, sizes.iv);
     keys_.rx.sequence = keys_.tx.sequence = 1;
   }
   OPENSSL_cleanse(master, sizeof master);

@@ -16,7 +16,9 @@ namespace mango::tls {
 // Makes the SSLs of `context` collect.
 void collect_traffic_keys(SSL_CTX* context) noexcept;
 
-// The keys of a server whose handshake is done and that has read no application data; wiped when destroyed.
+// The keys of a session whose handshake is done; wiped when destroyed. In TLS 1.2 no application data may
+// have been sent or read yet. A client that wants tickets of TLS 1.3 waits for them first
+// (may_hand_over_keys).
 class TrafficKeys {
  public:
   explicit TrafficKeys(SSL* ssl) noexcept;
