@@ -59,7 +59,10 @@ class H2Session {
   H2Session& operator=(const H2Session&) = delete;
 
  protected:
-  explicit H2Session(Sink& sink) noexcept : sink_(sink) {}
+  // Held content keeps its stream's window shut, and the connection's, too, if `hold_connection`: less memory
+  // for a peer to fill, but one stream can then stop all others.
+  explicit H2Session(Sink& sink, bool hold_connection = true) noexcept
+      : sink_(sink), hold_connection_(hold_connection) {}
   ~H2Session();
 
   // --- set-up: of the callbacks that are shared, then of the session ---
@@ -124,11 +127,14 @@ class H2Session {
   struct Callbacks;
 
   void take_content(int32_t id, std::string_view content) noexcept;
+  void hold(H2Stream& stream, std::string_view content);
   void consume(StreamId id, size_t bytes) noexcept;
+  void consume_held(StreamId id, size_t bytes) noexcept;
   void block(H2Stream& stream) noexcept;
   void unblock(H2Stream& stream) noexcept;
 
   Sink& sink_;
+  const bool hold_connection_;
   nghttp2_session* session_ = nullptr;
   H2Stream* first_ = nullptr;
   size_t count_ = 0;
