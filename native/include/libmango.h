@@ -394,16 +394,16 @@ MANGO_API const char* mango_status_message(mango_status_e status);
  * Returns OK, INVALID_ARGUMENT. */
 MANGO_API mango_status_e mango_get_counters(mango_counters_t* counters, size_t size);
 
-/* Goes on with a server's TLS session without its SSL object, in the spirit of Linux' kTLS: from here on
+/* Goes on with a TLS session without its SSL object, in the spirit of Linux' kTLS: from here on
  * mango_socket_send_tls() and _recv_tls() protect records themselves, with the same meaning, from the
  * caller's bytes to the wire and back. Some 400 bytes per session remain. keys: copied; wipe your copy. An
  * attached SSL must have finished its handshake, hold no bytes (SSL_has_pending) and not be shut down; it is
  * detached, free it now. Ciphertext received already is kept. Without an SSL the caller has done the
  * handshake himself.
  *
- * Afterwards close_notify, alerts and KeyUpdate are taken care of; AGAIN of recv waits for readability, AGAIN
- * of send for room. Renegotiation, warning alerts and more than 32 records in a row without content fail with
- * TLS.
+ * Afterwards close_notify, alerts and KeyUpdate are taken care of, and a client's session tickets are
+ * dropped; AGAIN of recv waits for readability, AGAIN of send for room. Renegotiation, warning alerts and
+ * more than 32 records in a row without content fail with TLS.
  *
  * Suites: TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384 and TLS_CHACHA20_POLY1305_SHA256 of TLS 1.3;
  * ECDHE-{ECDSA,RSA}-{AES128-GCM-SHA256,AES256-GCM-SHA384,CHACHA20-POLY1305} of TLS 1.2. Thread: the socket's.

@@ -132,7 +132,8 @@ typedef struct mango_tls_keys {
   uint16_t cipher_suite; /* as on the wire */
   mango_tls_direction_t tx;
   mango_tls_direction_t rx;
-  uint8_t is_client; /* 1: ours is the client's side, so session tickets of TLS 1.3 may come; 0: the server's */
+  uint8_t
+      is_client; /* 1: ours is the client's side, so session tickets of TLS 1.3 may come; 0: the server's */
 } mango_tls_keys_t;
 
 #ifdef __cplusplus

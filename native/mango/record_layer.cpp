@@ -4,6 +4,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include <algorithm>
+
 namespace mango::kernel {
 namespace {
 
@@ -26,6 +28,7 @@ uint8_t byte_of(const RecordKeys::Plaintext& text, size_t index) noexcept {
 mango_status_e RecordLayer::init(const mango_tls_keys_t& keys) noexcept {
   suite_ = RecordSuite::find(keys.version, keys.cipher_suite);
   if (!suite_) return MANGO_STATUS_NOT_SUPPORTED;
+  client_ = keys.is_client != 0;
   if (suite_->is_tls13()) {
     const bool ok = tx_.set_secret(*suite_, keys.tx.secret, keys.tx.sequence) &&
                     rx_.set_secret(*suite_, keys.rx.secret, keys.rx.sequence);
@@ -92,7 +95,7 @@ bool RecordLayer::strip_padding(ContentType& type, RecordKeys::Plaintext& text) 
 }
 
 RecordLayer::Step RecordLayer::accept(ContentType type, RecordKeys::Plaintext& text) noexcept {
-  if (type == ContentType::application_data && message_size_ == 0) return accept_content(text);
+  if (type == ContentType::application_data && !inside_message()) return accept_content(text);
   const RecordKeys::Plaintext control = text;
   text = {};
   if (type == ContentType::handshake) return accept_handshake(control);
@@ -115,7 +118,7 @@ RecordLayer::Step RecordLayer::count_idle() noexcept {
 
 // One alert, whole, in a record of its own: true of every peer there is, and demanded by TLS 1.3.
 RecordLayer::Step RecordLayer::accept_alert(const RecordKeys::Plaintext& text) noexcept {
-  if (size_of(text) != 2 || message_size_ != 0) {
+  if (size_of(text) != 2 || inside_message()) {
     fail(SSL_AD_UNEXPECTED_MESSAGE, SSL_R_INVALID_ALERT);
     return Step::failed;
   }
@@ -126,27 +129,40 @@ RecordLayer::Step RecordLayer::accept_alert(const RecordKeys::Plaintext& text) n
   return Step::failed;
 }
 
-// In TLS 1.2 a ClientHello: renegotiation. In TLS 1.3 a client has KeyUpdate to say and nothing else, and
-// with it the record must end, for the next one has other keys (RFC 8446 section 5.1).
+// In TLS 1.2 a ClientHello or HelloRequest: renegotiation. In TLS 1.3 KeyUpdate, with which the record must
+// end, for the next one has other keys (RFC 8446 section 5.1), and to a client tickets.
 RecordLayer::Step RecordLayer::accept_handshake(const RecordKeys::Plaintext& text) noexcept {
   const size_t size = size_of(text);
   if (!suite_->is_tls13()) {
     fail(SSL_AD_NO_RENEGOTIATION, SSL_R_NO_RENEGOTIATION);
     return Step::failed;
   }
-  bool ok = size != 0 && message_size_ + size <= kKeyUpdateBytes;
-  static constexpr uint8_t kExpected[] = {SSL3_MT_KEY_UPDATE, 0, 0, 1};
-  for (size_t i = 0; ok && i < size; ++i) {
-    message_[message_size_] = byte_of(text, i);
-    ok = message_size_ >= sizeof kExpected || message_[message_size_] == kExpected[message_size_];
-    ++message_size_;
+  bool ok = size != 0;
+  for (size_t i = 0; ok && i < size;) {
+    if (ticket_left_ != 0) {
+      const size_t dropped = std::min<size_t>(ticket_left_, size - i);
+      ticket_left_ -= static_cast<uint32_t>(dropped);
+      i += dropped;
+      continue;
+    }
+    message_[message_size_++] = byte_of(text, i++);
+    if (message_size_ == kKeyUpdateBytes && i == size) return accept_key_update();
+    ok = message_size_ < kKeyUpdateBytes && accept_message_header();
   }
-  if (!ok) {
-    fail(SSL_AD_UNEXPECTED_MESSAGE, SSL_R_UNEXPECTED_MESSAGE);
-    return Step::failed;
-  }
-  if (message_size_ < kKeyUpdateBytes) return count_idle();
-  return accept_key_update();
+  if (ok) return count_idle();
+  fail(SSL_AD_UNEXPECTED_MESSAGE, SSL_R_UNEXPECTED_MESSAGE);
+  return Step::failed;
+}
+
+// Judged byte by byte, so that nothing is waited for in vain.
+bool RecordLayer::accept_message_header() noexcept {
+  static constexpr uint8_t kKeyUpdate[kMessageHeaderBytes] = {SSL3_MT_KEY_UPDATE, 0, 0, 1};
+  const size_t last = message_size_ - 1U;
+  if (!client_ || message_[0] != SSL3_MT_NEWSESSION_TICKET) return message_[last] == kKeyUpdate[last];
+  if (message_size_ < kMessageHeaderBytes) return true;
+  message_size_ = 0;
+  ticket_left_ = uint32_t{message_[1]} << 16 | uint32_t{message_[2]} << 8 | message_[3];
+  return ticket_left_ <= kMaxTicketBytes;
 }
 
 RecordLayer::Step RecordLayer::accept_key_update() noexcept {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The record protocol of a TLS server after the handshake, without I/O: ciphertext in; content, events or an
-// error out. TLS 1.3 (RFC 8446 sections 4.6.3, 5 and 6) and TLS 1.2 (RFC 5246 sections 6 and 7.2).
+// The record protocol of TLS after the handshake, without I/O: ciphertext in; content, events or an error
+// out. TLS 1.3 (RFC 8446 sections 4.6.3, 5 and 6) and TLS 1.2 (RFC 5246 sections 6 and 7.2).
 //
-// What may follow a handshake is little, and everything else is an error: content, alerts, KeyUpdate.
-// Stricter than OpenSSL where that costs no client: no renegotiation, no warnings but close_notify and
-// user_canceled, and a limit on records that bring nothing.
+// What may follow a handshake is little, and everything else is an error: content, alerts, KeyUpdate, and for
+// a client session tickets, which are dropped: who wants them keeps the SSL until they have come. Stricter
+// than OpenSSL where that costs no client: no renegotiation, no warnings but close_notify and user_canceled,
+// and a limit on records that bring nothing.
 #pragma once
 
 #include <memory>
@@ -25,6 +26,8 @@ class RecordLayer {
   static constexpr size_t kMaxContentBytes = 16384;
   // Records in a row that bring no content (empty, KeyUpdate). OpenSSL allows as many empty ones.
   static constexpr uint32_t kMaxIdleRecords = 32;
+  // Of a ticket's message. OpenSSL takes as much.
+  static constexpr uint32_t kMaxTicketBytes = 64 * 1024;
   // Under one key. AES-GCM is good for 2^24.5 full records (RFC 8446 section 5.5).
   static constexpr uint64_t kMaxRecordsPerKey = uint64_t{1} << 24;
 
@@ -54,6 +57,7 @@ class RecordLayer {
   [[nodiscard]] size_t seal_key_update(uint8_t* out) noexcept;
 
  private:
+  static constexpr size_t kMessageHeaderBytes = 4;
   static constexpr size_t kKeyUpdateBytes = 5;
 
   [[nodiscard]] bool check_header(const uint8_t* header, size_t body) noexcept;
@@ -64,7 +68,9 @@ class RecordLayer {
   [[nodiscard]] Step accept_content(const RecordKeys::Plaintext& text) noexcept;
   [[nodiscard]] Step accept_alert(const RecordKeys::Plaintext& text) noexcept;
   [[nodiscard]] Step accept_handshake(const RecordKeys::Plaintext& text) noexcept;
+  [[nodiscard]] bool accept_message_header() noexcept;
   [[nodiscard]] Step accept_key_update() noexcept;
+  [[nodiscard]] bool inside_message() const noexcept { return message_size_ != 0 || ticket_left_ != 0; }
   [[nodiscard]] Step count_idle() noexcept;
   bool fail(int alert, int reason) noexcept;
 
@@ -73,9 +79,11 @@ class RecordLayer {
   RecordKeys rx_;
   RecordFailure failure_;
   uint32_t idle_records_ = 0;
-  uint8_t message_[kKeyUpdateBytes] = {};  // a KeyUpdate that came in pieces
+  uint32_t ticket_left_ = 0;               // of a ticket that is being dropped
+  uint8_t message_[kKeyUpdateBytes] = {};  // a KeyUpdate, or a ticket's header, that came in pieces
   uint8_t message_size_ = 0;
   bool key_update_asked_ = false;
+  bool client_ = false;
 };
 
 }  // namespace mango::kernel
