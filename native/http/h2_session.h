@@ -79,7 +79,7 @@ class H2Session {
   void add_stream(H2Stream* stream, StreamId id) noexcept;
   // Deletes it, and lets nghttp2 forget about it.
   void remove_stream(H2Stream& stream) noexcept;
-  // The stream nghttp2 knows by that id, if it is still ours.
+  // The stream nghttp2 knows by that id; null once it was closed.
   [[nodiscard]] H2Stream* find_stream(int32_t id) noexcept;
   [[nodiscard]] H2Stream* first_stream() noexcept { return first_; }
   [[nodiscard]] size_t streams() const noexcept { return count_; }
@@ -94,9 +94,10 @@ class H2Session {
   [[nodiscard]] bool submit_reset(H2Stream& stream, StreamError error) noexcept;
   // Whether the stream could send at this moment.
   [[nodiscard]] bool can_send(const H2Stream& stream) noexcept;
-  // Calls wake() for every blocked stream that can send, in the order of RFC 9218.
+  // Calls wake() for every blocked stream that can send, in the order of RFC 9218. Not within callbacks.
   void wake_blocked() noexcept;
-  [[nodiscard]] size_t blocked() const noexcept { return blocked_; }
+  // Something changed that may let blocked streams send: wake_blocked() has work.
+  void want_wake() noexcept { wake_wanted_ = true; }
   // The peer makes us say things and does not read them.
   [[nodiscard]] bool queue_too_long() const noexcept;
 
@@ -126,6 +127,8 @@ class H2Session {
  private:
   struct Callbacks;
 
+  // Whether the stream is still among ours, after a call that may have removed it.
+  [[nodiscard]] bool has_stream(const H2Stream* stream, StreamId id) const noexcept;
   void take_content(int32_t id, std::string_view content) noexcept;
   void hold(H2Stream& stream, std::string_view content);
   void consume(StreamId id, size_t bytes) noexcept;
@@ -140,6 +143,7 @@ class H2Session {
   size_t count_ = 0;
   size_t blocked_ = 0;
   uint64_t wakes_ = 0;
+  bool wake_wanted_ = false;
   bool busy_ = false;  // nghttp2 is on the stack
   bool dead_ = false;
 };
