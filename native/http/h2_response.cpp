@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/h2_response.h"
+
+#include "http/chars.h"
+#include "http/h1_body.h"
+#include "http/h1_semantics.h"
+#include "http/status.h"
+
+namespace mango::http {
+
+namespace {
+
+// As much as an HTTP/1.1 upstream may send.
+constexpr uint32_t kMaxHeadBytes = 32 * 1024;
+constexpr uint16_t kMaxHeadFields = 256;
+constexpr BodyLimits kTrailerLimits;
+// What a block's memory may keep for the next one.
+constexpr size_t kKeptBytes = 4 * 1024;
+constexpr uint32_t kLineOverhead = 4;  // ": " and CRLF
+
+// RFC 9113 section 8.2.2: fields of one connection have no meaning here, and a trap in them elsewhere.
+bool is_connection_specific(FieldId id, std::string_view value) noexcept {
+  switch (id) {
+    case FieldId::connection:
+    case FieldId::keep_alive:
+    case FieldId::proxy_connection:
+    case FieldId::transfer_encoding:
+    case FieldId::upgrade:
+      return true;
+    case FieldId::te:
+      return !equals_ignore_case(value, "trailers");
+    default:
+      return false;
+  }
+}
+
+bool has_upper_case(std::string_view name) noexcept {
+  for (const char c : name) {
+    if (c >= 'A' && c <= 'Z') return true;
+  }
+  return false;
+}
+
+bool is_padded(std::string_view value) noexcept {
+  return !value.empty() && (is_blank(value.front()) || is_blank(value.back()));
+}
+
+}  // namespace
+
+void H2ResponseBlock::start(Kind kind) noexcept {
+  kind_ = kind;
+  if (text_.capacity() > kKeptBytes) std::string().swap(text_);
+  text_.clear();
+  extents_.clear();
+  bytes_ = fields_ = status_ = 0;
+}
+
+const char* H2ResponseBlock::add(std::string_view name, std::string_view value) {
+  const bool head = kind_ == Kind::head;
+  bytes_ += static_cast<uint32_t>(name.size() + value.size()) + kLineOverhead;
+  if (bytes_ > (head ? kMaxHeadBytes : kTrailerLimits.trailer_bytes))
+    return head ? "head-too-large" : "trailers-too-large";
+  if (!name.empty() && name.front() == ':') return add_pseudo(name, value);
+  if (const char* const why = check_field(name, value)) return why;
+  if (++fields_ > (head ? kMaxHeadFields : kTrailerLimits.trailer_fields))
+    return head ? "too-many-fields" : "too-many-trailers";
+  keep(name, value);
+  return nullptr;
+}
+
+// RFC 9113 section 8.3: ":status", once, before all fields, and no other.
+const char* H2ResponseBlock::add_pseudo(std::string_view name, std::string_view value) noexcept {
+  if (kind_ == Kind::trailers) return "pseudo-field-in-trailers";
+  if (name != ":status") return "unknown-pseudo-field";
+  if (fields_ != 0) return "late-pseudo-field";
+  if (status_ != 0) return "duplicate-status";
+  uint64_t status = 0;
+  if (value.size() != 3 || !read_decimal(value, 599, status) || status < 100) return "bad-status";
+  status_ = static_cast<uint16_t>(status);
+  return nullptr;
+}
+
+const char* H2ResponseBlock::check_field(std::string_view name, std::string_view value) const noexcept {
+  if (name.empty()) return "empty-field-name";
+  if (has_upper_case(name)) return "upper-case-field-name";
+  if (!is_token(name)) return "bad-field-name";
+  if (!is_field_value(value)) return "control-character";
+  if (is_padded(value)) return "padded-field-value";
+  if (is_connection_specific(field_id(name), value)) return "connection-specific-field";
+  if (kind_ == Kind::head && status_ == 0) return "missing-status";
+  return nullptr;
+}
+
+void H2ResponseBlock::keep(std::string_view name, std::string_view value) {
+  if (kind_ == Kind::trailers && is_forbidden_trailer(name)) return;
+  text_.append(name).append(": ").append(value).append("\r\n");
+  extents_.push_back({static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size())});
+}
+
+const char* H2ResponseBlock::read_head(Method request_method, bool tunnel, bool ended, ResponseHead& head) {
+  if (status_ == 0) return "missing-status";
+  if (status_ == 101) return "unexpected-101";  // RFC 9113 section 8.6
+  head.clear();
+  head.version = Version::http2;
+  head.head_bytes = bytes_;
+  head.status = tunnel && status_ / 100 == 2 ? 101 : status_;
+  const char* at = text_.data();
+  for (const Extent& extent : extents_) {
+    const std::string_view name(at, extent.name_bytes);
+    const std::string_view value(at + extent.name_bytes + 2, extent.value_bytes);
+    (void)head.fields.push({name, value, field_id(name)});  // our limit is below the table's
+    at = value.data() + value.size() + 2;
+  }
+  if (head.status < 200) return head.status != 101 && ended ? "interim-head-ends-stream" : nullptr;
+  return read_framing_of(request_method, ended, head);
+}
+
+const char* H2ResponseBlock::read_framing_of(Method request_method, bool ended, ResponseHead& head) {
+  KnownFields known;
+  for (const Field& field : head.fields) known.note(field);
+  const char* const why = read_framing(known, head.version, head.framing, head.content_length);
+  if (why != nullptr) return why;
+  const bool bodiless = request_method == Method::head || is_bodiless(head.status);
+  if (ended && !bodiless) {
+    if (head.content_length != 0) return "content-too-short";
+    // The length is said where the next hop needs one to see the end.
+    if (known.content_length.count == 0)
+      (void)head.fields.push({"content-length", "0", FieldId::content_length});
+  }
+  if (bodiless || ended) {
+    head.framing = Framing::none;
+    head.content_length = 0;
+  } else if (head.framing == Framing::none) {
+    head.framing = Framing::chunked;
+  }
+  return nullptr;
+}
+
+}  // namespace mango::http
