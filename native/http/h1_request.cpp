@@ -6,6 +6,7 @@
 #include "http/chars.h"
 #include "http/h1_lines.h"
 #include "http/h1_semantics.h"
+#include "http/request_rules.h"
 
 namespace mango::http {
 
@@ -31,27 +32,6 @@ struct RequestParse {
     return result == Parsed::refused ? refuse(400, reason) : result;
   }
 };
-
-Method method_of(std::string_view name) noexcept {
-  switch (name.size()) {
-    case 3:
-      if (name == "GET") return Method::get;
-      return name == "PUT" ? Method::put : Method::other;
-    case 4:
-      if (name == "POST") return Method::post;
-      return name == "HEAD" ? Method::head : Method::other;
-    case 5:
-      if (name == "PATCH") return Method::patch;
-      return name == "TRACE" ? Method::trace : Method::other;
-    case 6:
-      return name == "DELETE" ? Method::delete_ : Method::other;
-    case 7:
-      if (name == "OPTIONS") return Method::options;
-      return name == "CONNECT" ? Method::connect : Method::other;
-    default:
-      return Method::other;
-  }
-}
 
 Parsed take_method(RequestParse& parse) noexcept {
   Cursor& cursor = parse.cursor;
@@ -150,24 +130,12 @@ Parsed check_host(RequestParse& parse) noexcept {
   return Parsed::complete;
 }
 
-Parsed check_expect(RequestParse& parse) noexcept {
-  RequestHead& head = parse.head;
-  if (parse.known.expect.count == 0) return Parsed::complete;
-  for (const Field& field : head.fields) {
-    if (field.id == FieldId::expect && !equals_ignore_case(field.value, "100-continue")) {
-      return parse.refuse(417, "unknown-expectation");
-    }
-  }
-  const bool content = head.framing == Framing::chunked || head.content_length > 0;
-  head.expect_continue = content && head.version == Version::http11;
-  return Parsed::complete;
-}
-
 Parsed check_fields(RequestParse& parse) noexcept {
   RequestHead& head = parse.head;
   const char* reason = read_framing(parse.known, head.version, head.framing, head.content_length);
   if (reason != nullptr) return parse.refuse(400, reason);
-  if (const Parsed expect = check_expect(parse); expect != Parsed::complete) return expect;
+  if (parse.known.expect.count != 0 && !read_expectation(head))
+    return parse.refuse(417, "unknown-expectation");
   ConnectionOptions options;
   if (parse.known.connections != 0) options = read_connection(head.fields);
   if (options.too_many) return parse.refuse(400, "too-many-connection-options");
@@ -197,8 +165,6 @@ bool is_asterisk_form(const RequestParse& parse) noexcept {
   return parse.raw_target == "*";
 }
 
-// Splits and normalises the origin-form. The path is moved up against its query, so that `target` is one
-// view.
 Parsed set_target(RequestParse& parse) noexcept {
   RequestHead& head = parse.head;
   if (!parse.target_scheme.empty() && parse.raw_target.starts_with('?')) insert_root_path(parse);
@@ -206,19 +172,9 @@ Parsed set_target(RequestParse& parse) noexcept {
     head.target = head.path = "/";
     return Parsed::complete;
   }
-  const size_t path_bytes = std::min(parse.raw_target.find('?'), parse.raw_target.size());
-  char* path = parse.bytes + (parse.raw_target.data() - parse.bytes);
-  const size_t normal_bytes = normalise_path({path, path_bytes}, parse.limits.allow_escaped_slashes);
-  if (normal_bytes == 0) return parse.refuse(400, "bad-path");
-  const size_t tail_bytes = parse.raw_target.size() - path_bytes;
-  if (tail_bytes != 0 && normal_bytes != path_bytes) {
-    std::copy_backward(path, path + normal_bytes, path + path_bytes);
-    path += path_bytes - normal_bytes;
-  }
-  head.target = {path, normal_bytes + tail_bytes};
-  head.path = head.target.substr(0, normal_bytes);
-  head.has_query = tail_bytes != 0;
-  if (head.has_query) head.query = head.target.substr(normal_bytes + 1);
+  char* const target = parse.bytes + (parse.raw_target.data() - parse.bytes);
+  if (!set_origin_target(head, {target, parse.raw_target.size()}, parse.limits.allow_escaped_slashes))
+    return parse.refuse(400, "bad-path");
   return Parsed::complete;
 }
 
