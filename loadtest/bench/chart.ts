@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The comparison as an SVG picture: one group of bars for each goal, every bar relative to the better peer (1.0),
-// a line where mango-edge has to end. Plain strings: a chart library would be the only reason for one.
+// a line where mango-edge has to end. As many rows of groups as are needed to keep their captions apart. Plain strings:
+// a chart library would be the only reason for one.
 import { PROXY_NAMES, type ProxyName } from "./options.ts";
 import type { Summary } from "./summary.ts";
 
 const WIDTH = 960;
-const HEIGHT = 520;
-const PLOT = { left: 64, right: 936, top: 92, bottom: 428 } as const;
+const PLOT = { left: 64, right: 936, top: 92 } as const;
+const ROW_HEIGHT = 340; // bars and captions
+const PLOT_HEIGHT = 240; // bars alone
+const GROUPS_A_ROW = 5;
 const BAR_GAP = 6;
 const GROUP_FILL = 0.74; // the rest of a group's width keeps it apart from the next
 const SCALE_STEP = 0.25;
@@ -22,6 +25,23 @@ const REACHED_COLOUR = "#1b7f3b";
 interface Bar {
   readonly proxy: ProxyName;
   readonly ratio: number;
+}
+
+interface Group {
+  readonly summary: Summary;
+  readonly bars: readonly Bar[];
+}
+
+// Where a row of groups stands, and how high a ratio is in it.
+interface Row {
+  readonly bottom: number;
+  readonly top: number; // the highest ratio
+  y(ratio: number): number;
+}
+
+function rowAt(index: number, top: number): Row {
+  const bottom = PLOT.top + index * ROW_HEIGHT + PLOT_HEIGHT;
+  return { bottom, top, y: (ratio) => bottom - (ratio / top) * PLOT_HEIGHT };
 }
 
 function escapeXml(text: string): string {
@@ -58,7 +78,7 @@ function scaleTop(groups: readonly (readonly Bar[])[]): number {
   return Math.min(SCALE_LIMIT, Math.ceil((highest + 0.1) / SCALE_STEP) * SCALE_STEP);
 }
 
-function axis(top: number, y: (ratio: number) => number): string[] {
+function axis({ top, y }: Row): string[] {
   const marks: string[] = [];
   for (let ratio = 0; ratio <= top + 1e-9; ratio += SCALE_STEP) {
     const strong = Math.abs(ratio - 1) < 1e-9;
@@ -69,22 +89,16 @@ function axis(top: number, y: (ratio: number) => number): string[] {
   return marks;
 }
 
-function groupOf(
-  summary: Summary,
-  bars: readonly Bar[],
-  left: number,
-  width: number,
-  y: (ratio: number) => number,
-  top: number,
-): string[] {
+function groupOf({ summary, bars }: Group, left: number, width: number, row: Row): string[] {
+  const { bottom, top, y } = row;
   const start = left + (width * (1 - GROUP_FILL)) / 2;
   const barWidth = (width * GROUP_FILL) / PROXY_NAMES.length - BAR_GAP;
   const parts = bars.flatMap(({ proxy, ratio }) => {
     const x = start + PROXY_NAMES.indexOf(proxy) * (barWidth + BAR_GAP);
     const barTop = y(Math.min(ratio, top));
     return [
-      `<rect x="${x.toFixed(1)}" y="${barTop.toFixed(1)}" width="${barWidth.toFixed(1)}" height="${(PLOT.bottom - barTop).toFixed(1)}" fill="${COLOURS[proxy]}"><title>${escapeXml(proxy)} ${ratio.toFixed(2)}</title></rect>`,
-      text(x + barWidth / 2, PLOT.bottom - 9, ratio.toFixed(2), 'text-anchor="middle" class="value"'),
+      `<rect x="${x.toFixed(1)}" y="${barTop.toFixed(1)}" width="${barWidth.toFixed(1)}" height="${(bottom - barTop).toFixed(1)}" fill="${COLOURS[proxy]}"><title>${escapeXml(proxy)} ${ratio.toFixed(2)}</title></rect>`,
+      text(x + barWidth / 2, bottom - 9, ratio.toFixed(2), 'text-anchor="middle" class="value"'),
     ];
   });
   const goalX = start + 2 * (barWidth + BAR_GAP);
@@ -98,21 +112,21 @@ function groupOf(
       `stroke="${GOAL_COLOUR}" stroke-width="3" stroke-dasharray="6 3"`,
     ),
   );
-  return [...parts, ...captions(summary, left + width / 2)];
+  return [...parts, ...captions(summary, left + width / 2, bottom)];
 }
 
-function captions(summary: Summary, middle: number): string[] {
+function captions(summary: Summary, middle: number, bottom: number): string[] {
   const [first = "", ...rest] = summary.title.split(", ");
   const goal = `goal ≤ ${summary.goal.ratio.toFixed(2)}`;
   const verdict = summary.reached === null ? goal : `${goal}: ${summary.reached ? "reached" : "not reached"}`;
   const colour = summary.reached === false ? GOAL_COLOUR : REACHED_COLOUR;
   return [
-    text(middle, PLOT.bottom + 20, summary.goal.label, 'text-anchor="middle" class="strong"'),
-    text(middle, PLOT.bottom + 37, first, 'text-anchor="middle" class="small"'),
-    text(middle, PLOT.bottom + 52, rest.join(", "), 'text-anchor="middle" class="small"'),
+    text(middle, bottom + 20, summary.goal.label, 'text-anchor="middle" class="strong"'),
+    text(middle, bottom + 37, first, 'text-anchor="middle" class="small"'),
+    text(middle, bottom + 52, rest.join(", "), 'text-anchor="middle" class="small"'),
     text(
       middle,
-      PLOT.bottom + 70,
+      bottom + 70,
       verdict,
       `text-anchor="middle" class="small" fill="${summary.reached === null ? "#333" : colour}"`,
     ),
@@ -135,13 +149,16 @@ function legend(): string[] {
 export function chart(summaries: readonly Summary[], subtitle: string): string {
   const groups = summaries.map((summary) => ({ summary, bars: barsOf(summary) }));
   const top = scaleTop(groups.map((group) => group.bars));
-  const y = (ratio: number) => PLOT.bottom - (ratio / top) * (PLOT.bottom - PLOT.top);
-  const width = (PLOT.right - PLOT.left) / Math.max(1, groups.length);
+  const rows = Array.from({ length: Math.max(1, Math.ceil(groups.length / GROUPS_A_ROW)) }, (_, index) =>
+    rowAt(index, top),
+  );
+  const width = (PLOT.right - PLOT.left) / Math.max(1, Math.min(groups.length, GROUPS_A_ROW));
+  const height = PLOT.top + rows.length * ROW_HEIGHT;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
     "<title>mango-edge beside nginx and HAProxy</title>",
     "<style>text{font-family:system-ui,'DejaVu Sans',sans-serif;font-size:13px}.small{font-size:11.5px}.value{font-size:12px;font-weight:600;fill:#fff}.strong{font-weight:600}.title{font-size:19px;font-weight:600}</style>",
-    `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
+    `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
     text(
       PLOT.left,
       30,
@@ -150,10 +167,12 @@ export function chart(summaries: readonly Summary[], subtitle: string): string {
     ),
     text(PLOT.left, 50, subtitle, 'class="small"'),
     ...legend(),
-    ...axis(top, y),
-    ...groups.flatMap(({ summary, bars }, index) =>
-      groupOf(summary, bars, PLOT.left + index * width, width, y, top),
-    ),
+    ...rows.flatMap((row, index) => [
+      ...axis(row),
+      ...groups
+        .slice(index * GROUPS_A_ROW, (index + 1) * GROUPS_A_ROW)
+        .flatMap((group, place) => groupOf(group, PLOT.left + place * width, width, row)),
+    ]),
     "</svg>",
     "",
   ].join("\n");

@@ -30,7 +30,7 @@ async function negotiated(lab: Lab, proxy: RunningProxy): Promise<string> {
 export async function describe(lab: Lab, proxies: readonly Contender[]): Promise<Environment> {
   const described: Partial<Record<ProxyName, string>> = {};
   for (const proxy of proxies) {
-    const running = await proxy.start(lab);
+    const running = await proxy.start(lab, "http1");
     described[proxy.name] = `${await proxy.version(lab)}: ${await negotiated(lab, running)}`;
     await running.stop();
   }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { freePort } from "../support/network.ts";
 import type { Lab } from "./lab.ts";
 import { type Contender, launchOnPort } from "./proxy.ts";
+import { KEPT_CONNECTIONS, SETUPS, type Setup } from "./setups.ts";
 
 // HAProxy wants certificate and key in one file.
 function bundle(lab: Lab): string {
@@ -20,23 +21,26 @@ function bundle(lab: Lab): string {
   return file;
 }
 
-function config(lab: Lab, port: number): string {
+function config(lab: Lab, setup: Setup, port: number): string {
+  const { client } = SETUPS[setup];
+  const alpn = client === undefined ? "" : ` alpn ${client}`;
+  const h2c = setup === "http2c" || setup === "grpc";
+  const server = h2c ? `127.0.0.1:${lab.h2cPort} proto h2` : `127.0.0.1:${lab.upstreamPort}`;
   return `global
   nbthread 1
   maxconn 8000
   ssl-default-bind-options ssl-min-ver TLSv1.3
   tune.bufsize 65536
 defaults
-  mode http
+  mode ${setup === "tcp" ? "tcp" : "http"}
   timeout connect 5s
   timeout client 1h
   timeout server 1h
-  http-reuse always
-frontend edge
-  bind 127.0.0.1:${port} ssl crt ${bundle(lab)} alpn http/1.1
+${setup === "tcp" ? "" : "  http-reuse always\n"}frontend edge
+  bind 127.0.0.1:${port} ssl crt ${bundle(lab)}${alpn}
   default_backend files
 backend files
-  server files 127.0.0.1:${lab.upstreamPort} pool-max-conn 256
+  server files ${server} pool-max-conn ${KEPT_CONNECTIONS}
 `;
 }
 
@@ -48,10 +52,11 @@ export const haproxy: Contender = {
     const openssl = /Running on OpenSSL version : (OpenSSL \S+)/.exec(stdout)?.[1] ?? "?";
     return `${version} (${openssl})`;
   },
-  async start(lab) {
+  setups: ["http1", "http2", "http2c", "grpc", "tcp"],
+  async start(lab, setup) {
     const port = await freePort();
     const file = join(lab.folder, "haproxy.cfg");
-    writeFileSync(file, config(lab, port));
+    writeFileSync(file, config(lab, setup, port));
     return launchOnPort(lab, "haproxy", ["haproxy", "-db", "-f", file], port);
   },
 };

@@ -33,6 +33,7 @@ function requireTools(options: BenchOptions): boolean {
     "taskset",
     "openssl",
     "wrk",
+    "h2load",
     "c++",
     ...(options.syscalls ? ["strace"] : []),
   ];
@@ -51,11 +52,12 @@ async function measure(
   load: Load,
 ) {
   const records: SampleRecord[] = [];
+  const able = proxies.filter((proxy) => proxy.setups.includes(workload.setup));
   for (let round = 0; round < options.rounds; round++) {
-    for (let turn = 0; turn < proxies.length; turn++) {
-      const proxy = proxies[(round + turn) % proxies.length];
+    for (let turn = 0; turn < able.length; turn++) {
+      const proxy = able[(round + turn) % able.length];
       if (proxy === undefined) continue;
-      const running = await proxy.start(lab);
+      const running = await proxy.start(lab, workload.setup);
       const sample = await workload.measure(lab, running, load);
       await running.stop();
       records.push({ workload: workload.name, proxy: proxy.name, round, sample });

@@ -5,29 +5,45 @@ import { join } from "node:path";
 import { listenerPort, REPOSITORY, startEdge } from "../support/edge.ts";
 import { type Lab, PROXY_CORE } from "./lab.ts";
 import { type Contender, running } from "./proxy.ts";
+import { KEPT_CONNECTIONS, SETUPS, type Setup } from "./setups.ts";
 
-function config(lab: Lab): string {
+interface Upstream {
+  readonly url: string;
+  readonly protocol?: string;
+}
+
+function upstreamOf(lab: Lab, setup: Setup): Upstream {
+  if (setup === "tcp") return { url: `tcp://127.0.0.1:${lab.upstreamPort}` };
+  if (setup === "http2c" || setup === "grpc")
+    return { url: `http://127.0.0.1:${lab.h2cPort}`, protocol: "h2c" };
+  return { url: `http://127.0.0.1:${lab.upstreamPort}` };
+}
+
+function config(lab: Lab, setup: Setup): string {
+  const { client } = SETUPS[setup];
+  const { url, protocol } = upstreamOf(lab, setup);
   return `workers: 1
 admin: { address: "127.0.0.1:0" }
 accessLog: { enabled: false }
 state: { dir: ${lab.folder}/state }
 listeners:
-  https:
+  edge:
     address: 127.0.0.1:0
-    protocol: https
+    protocol: ${setup === "tcp" ? "tls" : "https"}
     backlog: 4096
-    tls: { certificates: [bench], minVersion: "1.3" }
+    tls: { certificates: [bench], minVersion: "1.3"${client === undefined ? "" : `, alpn: [${client}]`} }
     timeouts: { idle: 1h }
 certificates:
   bench: { certFile: ${lab.certificate.certFile}, keyFile: ${lab.certificate.keyFile} }
 routes:
   - name: files
+    listeners: [edge]
     backendRefs: [{ name: files }]
 upstreams:
   files:
-    servers: [{ url: "http://127.0.0.1:${lab.upstreamPort}" }]
-    timeouts: { idle: 1h }
-    connectionPool: { maxIdle: 256 }
+    servers: [{ url: "${url}" }]
+${protocol === undefined ? "" : `    protocol: ${protocol}\n`}    timeouts: { idle: 1h }
+    connectionPool: { maxIdle: ${KEPT_CONNECTIONS} }
 `;
 }
 
@@ -39,13 +55,14 @@ export const mangoEdge: Contender = {
     };
     return `${version} (Node ${process.versions.node}, OpenSSL ${process.versions.openssl})`;
   },
-  async start(lab) {
+  setups: ["http1", "http2", "http2c", "grpc", "tcp"],
+  async start(lab, setup) {
     const edge = await startEdge(lab.processes, {
       folder: lab.folder,
-      config: config(lab),
+      config: config(lab, setup),
       prefix: PROXY_CORE,
     });
-    const proxy = running(lab, "mango-edge", edge.child, listenerPort(edge.ready, "https"));
+    const proxy = running(lab, "mango-edge", edge.child, listenerPort(edge.ready, "edge"));
     return { ...proxy, pids: [edge.ready.pid], workerPid: edge.ready.pid };
   },
 };

@@ -7,7 +7,18 @@ import { REPOSITORY } from "../support/edge.ts";
 export const PROXY_NAMES = ["nginx", "haproxy", "mango-edge"] as const;
 export type ProxyName = (typeof PROXY_NAMES)[number];
 
-export const WORKLOAD_NAMES = ["keepalive", "handshake", "body", "idle", "halfload"] as const;
+export const WORKLOAD_NAMES = [
+  "keepalive",
+  "handshake",
+  "body",
+  "idle",
+  "halfload",
+  "http2",
+  "http2c",
+  "grpc",
+  "tcp",
+  "tcpbody",
+] as const;
 export type WorkloadName = (typeof WORKLOAD_NAMES)[number];
 
 export interface BenchOptions {

@@ -7,6 +7,7 @@ import { descendants } from "../support/proc.ts";
 import { logTail } from "../support/processes.ts";
 import { type Lab, PROXY_CORE } from "./lab.ts";
 import type { ProxyName } from "./options.ts";
+import type { Setup } from "./setups.ts";
 
 export interface RunningProxy {
   readonly name: ProxyName;
@@ -19,7 +20,8 @@ export interface RunningProxy {
 export interface Contender {
   readonly name: ProxyName;
   version(lab: Lab): Promise<string>;
-  start(lab: Lab): Promise<RunningProxy>;
+  readonly setups: readonly Setup[]; // those it has
+  start(lab: Lab, setup: Setup): Promise<RunningProxy>;
 }
 
 export function logFile(lab: Lab, name: ProxyName): string {

@@ -98,6 +98,7 @@ function detailTable(summary: Summary): string {
   return [
     `### ${summary.title}`,
     "",
+    ...(summary.note === undefined ? [] : [summary.note, ""]),
     markdownTable(
       ["", ...columns.map((column) => column.head), "spread"],
       [...rows, ["mango-edge / better peer", ...ratios, ""]],

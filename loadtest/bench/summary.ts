@@ -23,6 +23,7 @@ export interface Summary {
   readonly workload: WorkloadName;
   readonly title: string;
   readonly goal: Goal;
+  readonly note?: string;
   readonly measured: Readonly<Partial<Record<ProxyName, Measured>>>;
   // mango-edge against the better peer; null where either is missing.
   readonly ratios: Readonly<Partial<Record<Metric, number>>>;
@@ -70,6 +71,7 @@ export function summarize(workload: Workload, records: readonly SampleRecord[]):
     workload: workload.name,
     title: workload.title,
     goal: workload.goal,
+    ...(workload.note === undefined ? {} : { note: workload.note }),
     measured,
     ratios,
     reached: ratio === undefined ? null : reaches(ratio, workload.goal.ratio),

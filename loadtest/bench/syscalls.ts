@@ -64,7 +64,7 @@ export async function syscallTable(
 ): Promise<string> {
   const counts = new Map<string, readonly CallCount[]>();
   for (const proxy of proxies) {
-    const running = await proxy.start(lab);
+    const running = await proxy.start(lab, "http1");
     counts.set(proxy.name, await countCalls(lab, running, seconds));
     await running.stop();
   }

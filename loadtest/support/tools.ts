@@ -28,6 +28,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   nginx: "nginx",
   haproxy: "haproxy",
   wrk: "wrk",
+  h2load: "nghttp2-client",
   strace: "strace",
   taskset: "util-linux",
   openssl: "openssl",

@@ -41,6 +41,7 @@ const kBench = [
   { name: "nginx", present: program("nginx") },
   { name: "haproxy", present: program("haproxy") },
   { name: "wrk", present: program("wrk") },
+  { name: "nghttp2-client", present: program("h2load") },
   { name: "strace", present: program("strace") },
 ];
 

@@ -2,6 +2,7 @@
 // What is read out of other programs' output.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { parseH2load } from "../../loadtest/bench/h2load.ts";
 import { parseStrace, table } from "../../loadtest/bench/syscalls.ts";
 import { parseWrk } from "../../loadtest/bench/wrk.ts";
 import { conforms, failures, readVerdict } from "../../loadtest/conformance/h2spec.ts";
@@ -38,6 +39,28 @@ test("wrk's socket errors and bad statuses are counted together", () => {
 
 test("output that wrk never printed is an error with the output in it", () => {
   assert.throws(() => parseWrk("unable to connect"), /unable to connect/);
+});
+
+const H2LOAD = `Application protocol: h2
+Main benchmark duration is over for thread #0. Stopping all clients.
+
+finished in 4.01s, 33752.00 req/s, 36.79MB/s
+requests: 135008 total, 135520 started, 135008 done, 135008 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 135008 2xx, 0 3xx, 0 4xx, 0 5xx
+traffic: 147.17MB (154314928) total, 13.00MB (13635808) headers (space savings 37.27%), 131.84MB (138248192) data
+`;
+
+test("h2load's totals are read, requests cut off by the end of time are not errors", () => {
+  assert.deepEqual(parseH2load(H2LOAD), { requests: 135008, requestsPerSecond: 33752, errors: 0 });
+});
+
+test("h2load's failures and answers other than 2xx count once each", () => {
+  const failed = H2LOAD.replace(
+    "135008 succeeded, 0 failed, 0 errored",
+    "135006 succeeded, 2 failed, 1 errored",
+  );
+  assert.equal(parseH2load(failed.replace("135008 2xx, 0 3xx, 0 4xx", "135006 2xx, 0 3xx, 2 4xx")).errors, 3);
+  assert.throws(() => parseH2load("connect failed"), /connect failed/);
 });
 
 const STRACE = `% time     seconds  usecs/call     calls    errors syscall

@@ -74,6 +74,24 @@ test("the chart is one well-formed picture with every bar and the goal, names es
   assert.doesNotMatch(svg, /NaN|undefined|Infinity/);
 });
 
+test("many workloads stand in several rows, one below the other", () => {
+  const height = (count: number) => {
+    const svg = chart(
+      Array.from({ length: count }, () => summarize(keepAlive, records)),
+      "",
+    );
+    assert.equal(svg.match(/<title>mango-edge [\d.]+<\/title>/g)?.length, count);
+    return Number(/height="(\d+)" role/.exec(svg)?.[1]);
+  };
+  assert.equal(height(1), height(5));
+  assert.equal(height(11) - height(10), height(6) - height(5));
+});
+
+test("what a reader has to know of a workload stands above its figures", () => {
+  const summary = summarize({ ...keepAlive, note: "The upstream speaks h2c." }, records);
+  assert.match(report([summary]), /\n\nThe upstream speaks h2c\.\n\n\|/);
+});
+
 test("a chart of peers alone, or of nothing, is still a picture", () => {
   for (const summaries of [[], [summarize(keepAlive, rounds("nginx", [20]))]]) {
     assert.doesNotMatch(chart(summaries, ""), /NaN|undefined|Infinity/);
