@@ -42,3 +42,9 @@ export function secureProxyTo(
     top: { certificates: Object.fromEntries(declared), ...vary.top },
   });
 }
+
+// The same with another listener beside: "plain", without TLS unless `listener` says so.
+export function withPlain(config: Config, listener: Config = {}): Config {
+  const plain = { address: "127.0.0.1:0", protocol: "http", ...listener };
+  return { ...config, listeners: { ...(config["listeners"] as Config), plain } };
+}
