@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Headless Chromium with a profile of its own. No driver: a page tells its server what it saw, and the test asks the
-// server. Names are mapped to ports here, and one key is trusted, so that nothing outside this machine is asked.
+// server. One name is mapped to a port here, and one key is trusted, so that nothing outside this machine is asked.
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash, X509Certificate } from "node:crypto";
 import { accessSync, constants } from "node:fs";
@@ -14,7 +14,7 @@ export const withoutBrowser: string | false =
 
 export interface Visit {
   readonly url: string;
-  readonly port: number; // where every name leads
+  readonly port: number; // where the name in it leads; there are no others
   readonly cert?: string; // PEM of the certificate to believe
 }
 
@@ -35,7 +35,7 @@ export function visit(scope: Scope, { url, port, cert }: Visit): Browser {
     "--no-first-run",
     "--no-proxy-server",
     `--user-data-dir=${profile}`,
-    `--host-resolver-rules=MAP * 127.0.0.1:${port}`,
+    `--host-resolver-rules=MAP ${new URL(url).hostname} 127.0.0.1:${port}, MAP * ~NOTFOUND`,
     ...(cert === undefined ? [] : [`--ignore-certificate-errors-spki-list=${keyHash(cert)}`]),
     url,
   ];

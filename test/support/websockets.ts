@@ -2,7 +2,7 @@
 // WebSocket (the ws package) on both ends, over HTTP/1.1 upgrades and over HTTP/2 streams (RFC 8441). ws itself
 // knows upgrades only; over a stream it is handed the stream once that is open.
 import { once } from "node:events";
-import type { ServerHttp2Stream } from "node:http2";
+import type { Http2ServerRequest } from "node:http2";
 import type { Duplex } from "node:stream";
 import { type RawData, WebSocket, WebSocketServer } from "ws";
 import type { H2Client } from "./http2_client.ts";
@@ -10,7 +10,7 @@ import { responseOf } from "./http2_client.ts";
 import { type H2Upstream, type H2UpstreamOptions, h2Upstream } from "./http2_upstream.ts";
 import type { Lines } from "./lines.ts";
 import type { Scope } from "./scope.ts";
-import { httpUpstream, type Upstream } from "./upstreams.ts";
+import { echo, httpUpstream, type Upstream } from "./upstreams.ts";
 
 const maxPayload = 64 * 1024 * 1024;
 
@@ -29,27 +29,17 @@ export async function echoSockets(scope: Scope): Promise<Upstream> {
 }
 
 // The same over extended CONNECT.
-export function echoSocketsH2(scope: Scope, options: H2UpstreamOptions = {}): Promise<H2Upstream> {
-  const { promise, resolve } = Promise.withResolvers<Lines>();
-  const started = h2Upstream(scope, undefined, {
-    ...options,
-    settings: { enableConnectProtocol: true, ...options.settings },
-    onStream: (stream, headers) => {
-      if (headers[":protocol"] !== "websocket")
-        return stream.respond({ ":status": 400 }, { endStream: true });
-      const protocol = headers["sec-websocket-protocol"]?.toString().split(",")[0];
-      stream.respond({
-        ":status": 200,
-        ...(protocol === undefined ? {} : { "sec-websocket-protocol": protocol }),
-      });
-      void promise.then((log) => {
-        log.push(`websocket ${headers[":path"]} ${protocol ?? ""}\n`);
-        answerWithEcho(overStream(stream, "server"), log);
-      });
-    },
+export async function echoSocketsH2(scope: Scope, options: H2UpstreamOptions = {}): Promise<H2Upstream> {
+  const settings = { enableConnectProtocol: true, ...options.settings };
+  const upstream = await h2Upstream(scope, echo, { ...options, settings });
+  upstream.server.on("connect", ({ stream, headers }: Http2ServerRequest) => {
+    const protocol = headers["sec-websocket-protocol"]?.toString().split(",")[0];
+    const chosen = protocol === undefined ? {} : { "sec-websocket-protocol": protocol };
+    stream.respond({ ":status": headers[":protocol"] === "websocket" ? 200 : 501, ...chosen });
+    upstream.log.push(`websocket ${headers[":path"]} ${protocol ?? ""}\n`);
+    answerWithEcho(overStream(stream, "server"), upstream.log);
   });
-  void started.then(({ log }) => resolve(log));
-  return started;
+  return upstream;
 }
 
 function answerWithEcho(peer: WebSocket, log: Lines): void {
@@ -90,7 +80,7 @@ export async function openSocketH2(client: H2Client, path = "/chat"): Promise<We
 }
 
 // What ws does with the socket of an upgrade, without the upgrade. It has no public way to say who masks.
-function overStream(stream: Duplex | ServerHttp2Stream, end: "client" | "server"): WebSocket {
+function overStream(stream: Duplex, end: "client" | "server"): WebSocket {
   const socket = new WebSocket(null as unknown as string, undefined, {}) as WebSocket & {
     _isServer: boolean;
     setSocket(stream: Duplex, head: Buffer, options: Record<string, unknown>): void;
