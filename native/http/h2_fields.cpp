@@ -18,9 +18,9 @@ uint8_t table_flags(FieldId id) noexcept {
   return id == FieldId::x_request_id ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
 }
 
-// The value of a field of a head, or empty. For the few a request's pseudo fields are made of.
-std::string_view find_value(std::span<const char> lines, std::string_view name) noexcept {
-  std::string_view rest = view(lines);
+}  // namespace
+
+std::string_view find_text_field(std::string_view rest, std::string_view name) noexcept {
   while (!rest.empty()) {
     const size_t end = std::min(rest.find("\r\n"), rest.size());
     const std::string_view line = rest.substr(0, end);
@@ -30,8 +30,6 @@ std::string_view find_value(std::span<const char> lines, std::string_view name) 
   }
   return {};
 }
-
-}  // namespace
 
 bool take_text_line(std::span<char>& text, std::span<char>& line) noexcept {
   if (text.empty()) return false;
@@ -113,10 +111,10 @@ bool H2Fields::read_request(std::span<char> head, bool secure) noexcept {
   if (method_bytes == std::string_view::npos || target_end <= method_bytes) return false;
   std::string_view method = text.substr(0, method_bytes);
   const std::string_view target = text.substr(method_bytes + 1, target_end - method_bytes - 1);
-  const std::string_view protocol = find_value(head, "upgrade");
+  const std::string_view protocol = find_text_field(view(head), "upgrade");
   upgrade_ = !protocol.empty();
   if (upgrade_) method = "CONNECT";
-  const std::string_view authority = find_value(head, "host");
+  const std::string_view authority = find_text_field(view(head), "host");
   if (!push(":method", method) || !push(":scheme", secure ? "https" : "http")) return false;
   if (!authority.empty() && !push(":authority", authority)) return false;
   if (!push(":path", target) || (upgrade_ && !push(":protocol", protocol))) return false;

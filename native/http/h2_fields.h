@@ -45,6 +45,9 @@ class H2Fields {
   bool upgrade_ = false;
 };
 
+// The value of the first field of that name in a head's text, or empty.
+[[nodiscard]] std::string_view find_text_field(std::string_view head, std::string_view name) noexcept;
+
 // Takes the line up to CRLF off the front; false at the end.
 [[nodiscard]] bool take_text_line(std::span<char>& text, std::span<char>& line) noexcept;
 

@@ -254,7 +254,7 @@ void H2Session::offer_held(H2Stream& stream) noexcept {
       H2String().swap(stream.held);
       stream.held_taken = 0;
     }
-    consume(id, taken);
+    consume_held(id, taken);
   }
   if (!stream.input_ended || stream.end_told || !stream.held.empty() || dead_) return;
   stream.end_told = true;
