@@ -2,6 +2,7 @@
 // Says that the proxy accepts, and where: to people on standard output, to programs as a JSON document in a file or
 // on a file descriptor. The file appears whole or not at all.
 import { closeSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { speaksHttp } from "../config/index.ts";
 import type { Loaded } from "../proxy/config_source.ts";
 import type { ListenerAddress } from "../proxy/control.ts";
 
@@ -34,7 +35,7 @@ export function readyText(
     return {
       name: listener.name,
       protocol,
-      url: `${protocol}://${reachable(listener.address)}:${listener.port}/`,
+      url: `${protocol}://${reachable(listener.address)}:${listener.port}${speaksHttp({ protocol }) ? "/" : ""}`,
     };
   });
   const width = Math.max(5, ...urls.map(({ name }) => name.length));
@@ -43,7 +44,9 @@ export function readyText(
     ...urls.map(({ name, url }) => `  ${name.padEnd(width)}  ${url}`),
     ...(admin === null ? [] : [`  ${"admin".padEnd(width)}  ${admin.url}/`]),
     "Try:",
-    ...urls.map(({ protocol, url }) => `  curl ${protocol === "https" ? "-k " : "-i "}${url}`),
+    ...urls
+      .filter(speaksHttp)
+      .map(({ protocol, url }) => `  curl ${protocol === "https" ? "-k " : "-i "}${url}`),
     ...(admin === null ? [] : [`  curl ${admin.url}/metrics`, `  curl ${admin.url}/v1/sessions`]),
     "Ctrl-C drains and stops.",
     "",

@@ -7,6 +7,7 @@ import { parseNetwork } from "./addresses.ts";
 import { compileListener } from "./compile_listener.ts";
 import { compileRoute } from "./compile_route.ts";
 import { compileUpstream } from "./compile_upstream.ts";
+import { speaksHttp } from "./listener_kinds.ts";
 import type { PolicyConfig } from "./schema/root.ts";
 import type { EdgeConfig } from "./types.ts";
 import { bytes, milliseconds } from "./units.ts";
@@ -36,6 +37,7 @@ export function compileSnapshot(config: EdgeConfig, options: CompileOptions): Sn
     upstreams: indexOf(Object.keys(config.upstreams)),
     policies: indexOf(policies.map(([name]) => name)),
   };
+  const everywhere = Object.keys(config.listeners).filter((name) => speaksHttp(config.listeners[name]));
   return {
     generation: options.generation,
     limits: {
@@ -51,9 +53,9 @@ export function compileSnapshot(config: EdgeConfig, options: CompileOptions): Sn
     listeners: Object.entries(config.listeners).map(([name, listener]) =>
       compileListener(config, indices, name, listener),
     ),
-    routes: config.routes.map((route) => compileRoute(route, indices)),
+    routes: config.routes.map((route) => compileRoute(route, indices, everywhere)),
     upstreams: Object.entries(config.upstreams).map(([name, upstream]) =>
-      compileUpstream(name, upstream, options),
+      compileUpstream(name, upstream, config.materials.upstreams.get(name), options),
     ),
   };
 }

@@ -18,24 +18,15 @@ export function compileListener(
   const { timeouts, limits } = listener;
   return {
     name,
-    mode: "http",
+    mode: modeOf(listener),
     host: address.host,
     port: address.port,
     backlog: listener.backlog,
-    tls: listener.tls === undefined ? null : compileTls(config, indices, name, listener.tls),
+    tls: listener.tls?.mode === "Terminate" ? compileTls(config, indices, name, listener.tls) : null,
     policy: index(indices.policies, listener.policy ?? DEFAULT_POLICY),
     trustedCidrs: networks(listener.forwardedHeaders.trustedCIDRs),
-    proxyProtocolCidrs: [],
-    http2: {
-      enabled: false,
-      maxConcurrentStreams: 100,
-      streamWindowBytes: 65_536,
-      connectionWindowBytes: 1_048_576,
-      resetBurst: 200,
-      resetsPerSecond: 20,
-      controlBurst: 1000,
-      controlsPerSecond: 100,
-    },
+    proxyProtocolCidrs: networks(listener.proxyProtocol?.trustedCIDRs ?? []),
+    http2: compileHttp2(listener.http2),
     timeouts: {
       handshakeMs: milliseconds(timeouts.handshake),
       requestHeadersMs: milliseconds(timeouts.requestHeaders),
@@ -44,13 +35,31 @@ export function compileListener(
       minRateBytesPerSecond: timeouts.minRate.bytesPerSecond,
       minRateGraceMs: milliseconds(timeouts.minRate.after),
       writeMs: milliseconds(timeouts.write),
-      tunnelIdleMs: 3_600_000,
+      tunnelIdleMs: milliseconds(timeouts.tunnelIdle),
     },
     limits: {
       headBytes: bytes(limits.headBytes),
       headFields: limits.headFields,
       allowEscapedSlashes: limits.allowEscapedSlashes,
     },
+  };
+}
+
+function modeOf({ protocol, tls }: ListenerConfig): SnapshotListener["mode"] {
+  if (protocol === "http" || protocol === "https") return "http";
+  return tls?.mode === "Passthrough" ? "tlsPassthrough" : "tcp";
+}
+
+function compileHttp2(http2: ListenerConfig["http2"]): SnapshotListener["http2"] {
+  return {
+    enabled: http2.enabled,
+    maxConcurrentStreams: http2.maxConcurrentStreams,
+    streamWindowBytes: bytes(http2.initialStreamWindowSize),
+    connectionWindowBytes: bytes(http2.initialConnectionWindowSize),
+    resetBurst: http2.resetBudget.burst,
+    resetsPerSecond: http2.resetBudget.perSecond,
+    controlBurst: http2.controlFrameBudget.burst,
+    controlsPerSecond: http2.controlFrameBudget.perSecond,
   };
 }
 

@@ -14,16 +14,19 @@ import { milliseconds } from "./units.ts";
 type Redirect = NonNullable<FilterConfig["requestRedirect"]>;
 type Rewrite = NonNullable<FilterConfig["urlRewrite"]>;
 
-export function compileRoute(route: RouteConfig, indices: Indices): SnapshotRoute {
+/** `everywhere`: the listeners of a route that names none. */
+export function compileRoute(
+  route: RouteConfig,
+  indices: Indices,
+  everywhere: readonly string[],
+): SnapshotRoute {
   const filter = <K extends keyof FilterConfig>(kind: K) =>
     route.filters.find((each) => each[kind] !== undefined)?.[kind];
   const redirect = filter("requestRedirect");
   const rewrite = filter("urlRewrite");
   return {
     name: route.name,
-    listeners: (route.listeners ?? [...indices.listeners.keys()]).map((name) =>
-      index(indices.listeners, name),
-    ),
+    listeners: (route.listeners ?? everywhere).map((name) => index(indices.listeners, name)),
     hostnames: route.hostnames.map(hostname),
     matches: route.matches.length > 0 ? route.matches.map(compileMatch) : [ANYTHING],
     requestModifier: compileModifier(filter("requestHeaderModifier")),

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fills in what a file leaves out: first what its own `defaults` section says, then the schema's defaults.
+// Fills in what a file leaves out: first what its own `defaults` section says, then what follows from what it does
+// say, then the schema's defaults.
 import type { TSchema } from "typebox";
 import type { JsonSchema } from "./schema/derive.ts";
 import { type ConfigDocument, Root } from "./schema/root.ts";
+import { isSecure, reachOfAll } from "./server_url.ts";
 
 type Json = Record<string, unknown>;
 
@@ -13,9 +15,13 @@ export function fillDefaults(value: unknown): ConfigDocument {
   for (const listener of each(root["listeners"])) {
     inherit(listener, defaults["listener"]);
     if (isRecord(listener["tls"])) inherit(listener["tls"], defaults["tls"]);
+    settleProtocols(listener);
   }
   for (const route of each(root["routes"])) inherit(route, defaults["route"]);
-  for (const upstream of each(root["upstreams"])) inherit(upstream, defaults["upstream"]);
+  for (const upstream of each(root["upstreams"])) {
+    inherit(upstream, defaults["upstream"]);
+    settleReach(upstream);
+  }
   fill(root, Root as TSchema as JsonSchema);
   return root as unknown as ConfigDocument;
 }
@@ -31,6 +37,34 @@ function inherit(target: Json, source: unknown): void {
     if (own === undefined) target[key] = structuredClone(value);
     else if (isRecord(own)) inherit(own, value);
   }
+}
+
+// ALPN and http2.enabled say the same thing twice; whoever says it once has said it.
+function settleProtocols(listener: Json): void {
+  const tls = isRecord(listener["tls"]) ? listener["tls"] : {};
+  const http2 = isRecord(listener["http2"]) ? listener["http2"] : {};
+  if (listener["protocol"] === "tcp" || listener["protocol"] === "tls") {
+    listener["http2"] = { ...http2, enabled: false };
+    tls["alpn"] ??= [];
+  } else if (Array.isArray(tls["alpn"])) {
+    listener["http2"] = { enabled: tls["alpn"].includes("h2"), ...http2 };
+  } else if (http2["enabled"] === false) {
+    tls["alpn"] = ["http/1.1"];
+  }
+}
+
+// The scheme says whether there is TLS, and what is spoken if nothing else is said.
+function settleReach(upstream: Json): void {
+  const { servers } = upstream;
+  const urls = (Array.isArray(servers) ? servers : []).filter(hasUrl);
+  const reach = reachOfAll(urls);
+  if (isSecure(reach)) upstream["tls"] ??= {};
+  if (reach === "https") upstream["protocol"] ??= "auto";
+  else if (reach !== "tcp" && reach !== "tls") upstream["protocol"] ??= "http1";
+}
+
+function hasUrl(server: unknown): server is { readonly url: string } {
+  return isRecord(server) && typeof server["url"] === "string";
 }
 
 function fill(value: unknown, schema: JsonSchema): void {

@@ -20,6 +20,11 @@ export function diffConfig(before: EdgeConfig, after: EdgeConfig): ConfigChange[
     if (old !== undefined && old.certPem !== material.certPem)
       changes.push({ kind: "changed", path: `certificates.${name} (contents of its files)` });
   }
+  for (const [name, material] of after.materials.upstreams) {
+    const old = before.materials.upstreams.get(name);
+    if (old !== undefined && (old.caPem !== material.caPem || old.certPem !== material.certPem))
+      changes.push({ kind: "changed", path: `upstreams.${name}.tls (contents of its files)` });
+  }
   return changes;
 }
 

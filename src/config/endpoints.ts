@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the control plane has to find out before a snapshot is complete: names to resolve, built-in services to start.
-import { parseServerUrl } from "./addresses.ts";
+import { parseServerUrl } from "./server_url.ts";
 import type { EdgeConfig } from "./types.ts";
 
 export interface NamedServer {
@@ -22,7 +22,7 @@ export function openEndpoints(config: EdgeConfig): OpenEndpoints {
     if (!("url" in parsed)) continue;
     const { url } = parsed;
     if (url.kind === "builtin") builtins.add(url.name);
-    if (url.kind === "tcp" && !url.literal)
+    if (url.kind === "network" && !url.literal)
       named.set(url.key, { key: url.key, host: url.host, port: url.port });
   }
   return { named: [...named.values()], builtins };

@@ -5,6 +5,7 @@ export { type ConfigChange, diffConfig, diffDocuments, formatChange } from "./di
 export { type NamedServer, type OpenEndpoints, openEndpoints } from "./endpoints.ts";
 export { ConfigError, ConfigErrors, formatErrors } from "./errors.ts";
 export { type EscalationRule, escalationRules } from "./escalation.ts";
+export { speaksHttp } from "./listener_kinds.ts";
 export { type LoadOptions, loadConfig, parseConfig } from "./load.ts";
 export { publicConfig } from "./public.ts";
 export type {

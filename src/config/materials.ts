@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads what the configuration names: certificates, keys, authorities, the admin token. Each problem is reported at
+// Reads what the configuration names: certificates, keys, authorities, the admin token (what upstreams name:
+// upstream_materials.ts). Each problem is reported at
 // the scalar that names the file. Nothing is kept of a file that does not do: the running configuration stays.
 import { resolve } from "node:path";
 import { loadAuthorities } from "../tls/authorities.ts";
 import { readSmallFile } from "../tls/files.ts";
-import { type CertificatePair, chainTooLong, loadPair } from "../tls/pair.ts";
+import { type CertificatePair, loadPair } from "../tls/pair.ts";
 import { selfSignedPair } from "../tls/self_signed.ts";
 import { readTicketKeyFile } from "../tls/ticket-keys.ts";
 import { type CheckContext, entriesOf } from "./checks/context.ts";
 import { checkHostnames } from "./checks/routes.ts";
 import type { Path } from "./errors.ts";
 import { hostnameCovers, normaliseHostname } from "./hostnames.ts";
+import { warnAboutPair } from "./pair_warnings.ts";
 import type { CertificateConfig } from "./schema/root.ts";
 import type { CertificateMaterial, Materials } from "./types.ts";
+import { loadUpstreamMaterials } from "./upstream_materials.ts";
 
 const MIN_TOKEN = 16;
-const SOON_MS = 7 * 86_400_000;
 const PARALLEL = 32; // file descriptors in use at once
 
 export interface MaterialOptions {
@@ -35,6 +37,7 @@ export async function loadMaterials(context: CheckContext, options: MaterialOpti
   return {
     certificates,
     clientAuthorities: await loadClientAuthorities(context, options),
+    upstreams: await loadUpstreamMaterials(context, options),
     adminToken: await loadToken(context, options),
   };
 }
@@ -119,22 +122,11 @@ function warnAbout(
   certificate: CertificateConfig,
   hostnames: readonly string[],
 ): void {
-  const { reporter } = context;
-  const at = [...path, "certFile"];
-  const now = Date.now();
-  if (pair.notAfterMs < now) reporter.warning(at, `this certificate expired on ${day(pair.notAfterMs)}`);
-  else if (pair.notAfterMs < now + SOON_MS)
-    reporter.warning(at, `this certificate expires on ${day(pair.notAfterMs)}`);
-  if (pair.notBeforeMs > now)
-    reporter.warning(at, `this certificate is not valid before ${day(pair.notBeforeMs)}`);
-  if (pair.keyReadableByAll)
-    reporter.warning([...path, "keyFile"], "everybody on this machine can read this key; expected mode 0600");
-  if (chainTooLong(pair.certPem))
-    reporter.warning(at, "this chain is very long, and every handshake carries it");
+  warnAboutPair(context, path, pair);
   for (const [index, name] of hostnames.entries()) {
     const covered = pair.names.some((own) => hostnameCovers(own, name));
     if (!covered)
-      reporter.warning(
+      context.reporter.warning(
         [...path, "hostnames", index],
         `the certificate in ${certificate.certFile} is not for ${name}`,
       );
@@ -191,8 +183,4 @@ async function loadToken(context: CheckContext, options: MaterialOptions): Promi
   if (token.length < MIN_TOKEN || /\s/.test(token))
     context.reporter.error(at, `expected one token of at least ${MIN_TOKEN} characters in ${file}`);
   return token;
-}
-
-function day(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 10);
 }

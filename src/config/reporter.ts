@@ -8,6 +8,8 @@ export const MAX_ERRORS = 50;
 export interface Locator {
   readonly file: string;
   locate(path: Path, at: "key" | "value"): Position;
+  /** Whether the file itself says something there, before any default is filled in. */
+  has(path: Path): boolean;
 }
 
 export interface Hint {
@@ -32,6 +34,10 @@ export class Reporter {
 
   warning(path: Path, message: string, hint: Hint = {}): void {
     this.#add(this.#warnings, path, message, hint);
+  }
+
+  written(path: Path): boolean {
+    return this.#locator.has(path);
   }
 
   get failed(): boolean {

@@ -79,6 +79,17 @@ export class YamlSource implements Locator {
     return isScalar(node) && this.#substituted.has(node);
   }
 
+  /** Whether the text itself has something there: defaults are no part of it. */
+  has(path: Path): boolean {
+    let node = this.#follow(this.#document.contents as Node | null);
+    for (const step of path) {
+      const next = this.#step(node, step);
+      if (next === undefined) return false;
+      node = this.#follow(next.value);
+    }
+    return true;
+  }
+
   #step(node: Node | null, step: string | number): { value: Node | null; keyOffset: number } | undefined {
     if (isSeq(node)) {
       const item = node.items[Number(step)] as Node | undefined;

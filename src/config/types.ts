@@ -11,10 +11,18 @@ export interface CertificateMaterial {
   readonly selfSigned: boolean;
 }
 
+/** Whom to believe about servers, and what to show them. */
+export interface UpstreamMaterial {
+  readonly caPem: string; // "" where nothing is verified
+  readonly certPem: string; // "" = none
+  readonly keyPem: string;
+}
+
 /** What was read from outside the file. Holds secrets: never logged, never served (see public.ts). */
 export interface Materials {
   readonly certificates: ReadonlyMap<string, CertificateMaterial>;
   readonly clientAuthorities: ReadonlyMap<string, string>; // PEM, by listener
+  readonly upstreams: ReadonlyMap<string, UpstreamMaterial>; // those that speak TLS
   readonly adminToken: string | undefined;
 }
 

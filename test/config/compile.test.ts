@@ -38,7 +38,7 @@ test("what a file leaves out has the safe default", async () => {
     trustedCidrs: [],
     proxyProtocolCidrs: [],
     http2: {
-      enabled: false,
+      enabled: true,
       maxConcurrentStreams: 100,
       streamWindowBytes: 65_536,
       connectionWindowBytes: 1_048_576,
@@ -222,7 +222,7 @@ routes: []
     certificates: [1, 0],
     minVersion: "1.3",
     groups: "X25519:P-256",
-    alpn: ["http/1.1"],
+    alpn: ["h2", "http/1.1"],
     clientAuth: { mode: "none", caPem: "" },
   });
   assert.deepEqual(certificates[1]?.hostnames, ["two.example"]);

@@ -63,7 +63,7 @@ test("errors are plain data as JSON", async () => {
         file: "edge.yaml",
         line: 4,
         column: 15,
-        message: 'expected https or http, got "htps"',
+        message: 'expected https, http, tls or tcp, got "htps"',
         path: "listeners.web.protocol",
         suggestion: "https",
       },
@@ -188,7 +188,7 @@ test("a route that can never get a request is a warning", async () => {
   const { warnings } = await parse(SOUND.replace("upstreams:", `${twins}upstreams:`));
   assert.deepEqual(
     warnings.map(({ path, message }) => [path, message]),
-    [["routes[1]", 'route "all" takes every request of this one']],
+    [["routes[1]", 'route "all" takes everything of this one']],
   );
 });
 

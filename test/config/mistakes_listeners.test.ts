@@ -132,12 +132,6 @@ testMistakes([
     says: /"acme" is not supported yet/,
   },
   {
-    title: "HTTP/2 in ALPN",
-    text: `${https("    tls: {certificates: [c], alpn: [h2]}\n")}certificates: {c: {selfSigned: true}}\n`,
-    at: "5:37",
-    says: /h2 is not supported yet/,
-  },
-  {
     title: "different tickets on two listeners",
     text: `listeners:\n  a: {address: ":0", protocol: https, tls: {certificates: [c]}}\n  b: {address: ":0", protocol: https, tls: {certificates: [c], tickets: {rotation: 1h}}}\ncertificates: {c: {selfSigned: true}}\nroutes: []\n`,
     at: "3:64",

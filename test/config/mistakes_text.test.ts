@@ -57,15 +57,15 @@ testMistakes([
   },
   {
     title: "a key of a later version",
-    text: edit("    protocol: http\n", "    protocol: http\n    http2: {}\n"),
-    at: "5:5",
-    says: /"http2" is not supported yet/,
+    text: `${SOUND}    circuitBreaker: {}\n`,
+    at: "13:5",
+    says: /"circuitBreaker" is not supported yet/,
   },
   {
-    title: "a protocol of a later version",
-    text: edit("protocol: http", "protocol: tcp"),
-    at: "4:15",
-    says: /tcp is not supported yet/,
+    title: "a word of a later version",
+    text: `${SOUND}    loadBalancer: {type: ConsistentHash}\n`,
+    at: "13:26",
+    says: /ConsistentHash is not supported yet/,
   },
   {
     title: "a missing key",
@@ -95,7 +95,7 @@ testMistakes([
     title: "a misspelt enumeration",
     text: edit("protocol: http", "protocol: htps"),
     at: "4:15",
-    says: /expected https or http, got "htps"/,
+    says: /expected https, http, tls or tcp, got "htps"/,
     suggests: "https",
   },
   {

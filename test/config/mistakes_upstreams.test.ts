@@ -13,12 +13,6 @@ testMistakes([
     suggests: "http://127.0.0.1:9000",
   },
   {
-    title: "an https server",
-    text: edit("http://127.0.0.1:9000", "https://127.0.0.1:9000"),
-    at: "12:14",
-    says: /not supported yet/,
-  },
-  {
     title: "a server with a path",
     text: edit("http://127.0.0.1:9000", "http://127.0.0.1:9000/api"),
     at: "12:14",
@@ -52,12 +46,6 @@ testMistakes([
     at: "13:19",
     says: /"active" is not supported yet/,
   },
-  {
-    title: "TLS to an upstream",
-    text: `${SOUND}    tls: {}\n`,
-    at: "13:5",
-    says: /"tls" is not supported yet/,
-  },
   // Policies
   {
     title: "an unknown trigger",
@@ -74,16 +62,22 @@ testMistakes([
     suggests: "abort",
   },
   {
-    title: "an action of HTTP/2",
-    text: policy("    session: {overload: {action: goaway}}\n"),
-    at: "15:34",
-    says: /goaway is not supported yet/,
+    title: "a refused stream that was begun",
+    text: policy("    session: {upstreamReset: {action: refuseStream}}\n"),
+    at: "15:39",
+    says: /refuseStream does not fit upstreamReset: the request has begun/,
   },
   {
-    title: "an action of HTTP/2 in short",
-    text: policy("    session: {overload: refuseStream}\n"),
-    at: "15:25",
-    says: /refuseStream is not supported yet/,
+    title: "HTTP/2 before the handshake",
+    text: policy("    session: {handshakeError: goaway}\n"),
+    at: "15:31",
+    says: /goaway does not fit handshakeError: before the handshake/,
+  },
+  {
+    title: "a ban with HTTP/2 before any request",
+    text: policy("    escalation: [{after: 5, within: 60s, action: refuseStream, ban: 1m}]\n"),
+    at: "15:50",
+    says: /refuseStream needs a request, and a ban by client comes before any/,
   },
   {
     title: "an answer before the handshake",

@@ -3,10 +3,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ACTIONS, actionRefused, defaultActions, resolveAction, TRIGGERS } from "../../src/config/actions.ts";
-import { isLoopback, parseListenAddress, parseNetwork, parseServerUrl } from "../../src/config/addresses.ts";
+import { isLoopback, parseListenAddress, parseNetwork } from "../../src/config/addresses.ts";
 import { fieldNameProblem, fieldValueProblem } from "../../src/config/fields.ts";
 import { hostnameCovers, normaliseHostname } from "../../src/config/hostnames.ts";
 import { regexProblem } from "../../src/config/regex.ts";
+import { parseServerUrl, reachOfAll } from "../../src/config/server_url.ts";
 import { nearest } from "../../src/config/suggest.ts";
 import { parseDuration, parseSize } from "../../src/config/units.ts";
 
@@ -82,8 +83,15 @@ test("servers are named by their URL in one spelling", () => {
   assert.equal(key("http://App.Example:80/"), "http://app.example:80");
   assert.equal(key("http://[::1]:9000"), "http://[::1]:9000");
   assert.equal(key("unix:///run/a.sock"), "unix:/run/a.sock");
+  assert.equal(key("https://App.Example"), "https://app.example:443");
+  assert.equal(key("tcp://App.Example:5432"), "tcp://app.example:5432");
+  assert.equal(key("tls://[::1]:5432"), "tls://[::1]:5432");
   for (const text of [
     "ftp://a",
+    "tcp://a",
+    "tls://a:1/b",
+    "HTTPS://a",
+    "wss://a",
     "http://",
     "http://a:0",
     "http://a:99999",
@@ -95,6 +103,14 @@ test("servers are named by their URL in one spelling", () => {
   ]) {
     assert.equal(key(text), undefined, text);
   }
+});
+
+test("servers are reached as the first of them says, sockets as the others", () => {
+  const reach = (...urls: string[]) => reachOfAll(urls.map((url) => ({ url })));
+  assert.equal(reach("unix:/a", "tcp://a:1"), "tcp");
+  assert.equal(reach("unix:/a"), "unix");
+  assert.equal(reach("nonsense", "https://a"), "https");
+  assert.equal(reach("nonsense"), undefined);
 });
 
 test("host names become ASCII and lower case", () => {

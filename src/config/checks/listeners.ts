@@ -1,13 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// listeners: addresses that exist once, TLS where it belongs, and references that lead somewhere.
+// listeners: addresses that exist once, settings that mean something for their protocol, references that lead
+// somewhere.
 import { parseListenAddress, parseNetwork } from "../addresses.ts";
 import type { Path } from "../errors.ts";
+import { speaksHttp } from "../listener_kinds.ts";
 import type { ListenerConfig } from "../schema/root.ts";
 import { bytes, milliseconds } from "../units.ts";
-import { type CheckContext, checkReference, checkUnique, entriesOf } from "./context.ts";
+import { type CheckContext, checkReference, entriesOf } from "./context.ts";
+import { checkWindows } from "./http2.ts";
+import { checkTickets, checkTls } from "./listener_tls.ts";
+import { refuseWritten } from "./no_effect.ts";
 
 const HEAD_MIN = 1024;
 const HEAD_MAX = 256 * 1024;
+const ABOUT_REQUESTS = [
+  "http2",
+  "limits",
+  "forwardedHeaders",
+  "timeouts.requestHeaders",
+  "timeouts.requestBody",
+  "timeouts.idle",
+  "timeouts.minRate",
+];
 
 export function checkListeners(context: CheckContext): void {
   const { document, reporter } = context;
@@ -28,6 +42,19 @@ export function checkListeners(context: CheckContext): void {
     if (head < HEAD_MIN || head > HEAD_MAX)
       reporter.error([...path, "limits", "headBytes"], "expected a size from 1KiB to 256KiB");
     checkNonZero(context, [...path, "timeouts"], listener);
+    checkWindows(context, [...path, "http2"], listener.http2);
+    checkNetworks(
+      context,
+      [...path, "proxyProtocol", "trustedCIDRs"],
+      listener.proxyProtocol?.trustedCIDRs ?? [],
+    );
+    if (!speaksHttp(listener))
+      refuseWritten(
+        context,
+        path,
+        ABOUT_REQUESTS,
+        `on a ${listener.protocol} listener: it forwards bytes, not requests`,
+      );
   }
   checkTickets(context);
 }
@@ -70,63 +97,9 @@ function checkAddress(
   else taken.set(key, name);
 }
 
-function checkTls(context: CheckContext, path: Path, listener: ListenerConfig): void {
-  const { tls } = listener;
-  if (listener.protocol === "http") {
-    if (tls !== undefined)
-      context.reporter.error([...path, "tls"], "an http listener has no tls; expected protocol: https", {
-        at: "key",
-      });
-    return;
-  }
-  if (tls === undefined)
-    return context.reporter.error(path, 'missing key "tls": an https listener needs tls.certificates', {
-      at: "key",
-    });
-  for (const [index, name] of tls.certificates.entries())
-    checkReference(context, [...path, "tls", "certificates", index], name, "certificates");
-  checkUnique(context, [...path, "tls", "certificates"], tls.certificates, "certificate");
-  checkUnique(context, [...path, "tls", "groups"], tls.groups, "group");
-  const { mode, ca } = tls.clientAuth;
-  if (mode !== "none" && ca === undefined) {
-    context.reporter.error(
-      [...path, "tls", "clientAuth"],
-      `missing key "ca": clientAuth ${mode} needs a file of authorities`,
-      { at: "key" },
-    );
-  }
-  if (mode === "none" && ca !== undefined) {
-    context.reporter.error(
-      [...path, "tls", "clientAuth", "ca"],
-      "ca has no effect without a mode; expected mode: require or mode: optional",
-      { at: "key" },
-    );
-  }
-}
-
 export function checkNetworks(context: CheckContext, path: Path, networks: readonly string[]): void {
   for (const [index, text] of networks.entries()) {
     if (parseNetwork(text) === undefined)
       context.reporter.error([...path, index], "expected a network such as 10.0.0.0/8 or 2001:db8::/32");
-  }
-}
-
-// A ticket made on one listener must be readable on every other, so there is one ring of keys for all.
-function checkTickets(context: CheckContext): void {
-  let first: { name: string; text: string } | undefined;
-  for (const [path, listener, name] of entriesOf(context, "listeners", context.document.listeners)) {
-    if (listener.tls === undefined) continue;
-    const { tickets } = listener.tls;
-    const text = JSON.stringify([tickets.enabled, tickets.rotation, tickets.keyFile]);
-    first ??= { name, text };
-    if (first.text !== text) {
-      context.reporter.error(
-        [...path, "tls", "tickets"],
-        `differs from listener ${JSON.stringify(first.name)}; all listeners share one ring of ticket keys (see defaults.tls.tickets)`,
-        { at: "key" },
-      );
-    }
-    if (milliseconds(tickets.rotation) < 60_000)
-      context.reporter.error([...path, "tls", "tickets", "rotation"], "expected a duration of at least 1m");
   }
 }

@@ -58,6 +58,12 @@ function checkEscalation(context: CheckContext, path: Path, rule: PolicyConfig["
       `none bans nobody; expected ${ACTIONS.filter((action) => action !== "none").join(", ")}`,
     );
   }
+  if ((rule.action === "goaway" || rule.action === "refuseStream") && rule.by !== "route") {
+    reporter.error(
+      [...path, "action"],
+      `${rule.action} needs a request, and a ban by ${rule.by} comes before any; expected by: route, or another action`,
+    );
+  }
   if (rule.status !== undefined && rule.action !== "respond") {
     reporter.error([...path, "status"], `status has no effect with ${rule.action}; expected respond`, {
       at: "key",

@@ -7,6 +7,7 @@ import { regexProblem } from "../regex.ts";
 import type { RouteConfig } from "../schema/root.ts";
 import { type CheckContext, checkReference, checkUnique, entriesOf } from "./context.ts";
 import { checkFilters } from "./filters.ts";
+import { checkRouteKind } from "./route_kinds.ts";
 
 export function checkRoutes(context: CheckContext): void {
   const seen = new Map<string, number>();
@@ -31,6 +32,7 @@ function checkRoute(context: CheckContext, path: Path, route: RouteConfig): void
     checkMatch(context, [...path, "matches", index], match);
   checkFilters(context, path, route);
   checkBackends(context, path, route);
+  checkRouteKind(context, path, route);
   checkReference(context, [...path, "policy"], route.policy, "policies");
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Things that are allowed and probably not meant: parts that nothing refers to, routes no listener can reach.
 import { normaliseHostname } from "../hostnames.ts";
+import { speaksHttp } from "../listener_kinds.ts";
 import type { RouteConfig } from "../schema/root.ts";
 import { type CheckContext, entriesOf, type Section } from "./context.ts";
 
@@ -12,6 +13,7 @@ export function checkUsage(context: CheckContext): void {
   }
   const upstreams = document.routes.flatMap((route) => route.backendRefs.map((ref) => ref.name));
   warnUnused(context, "upstreams", "no route uses upstream", upstreams);
+  warnDeadEnds(context);
   const certificates = Object.values(document.listeners).flatMap(({ tls }) => tls?.certificates ?? []);
   warnUnused(context, "certificates", "no listener uses certificate", certificates);
   warnShadowed(context);
@@ -29,10 +31,24 @@ function warnUnused(
   }
 }
 
+// Requests without a route get an answer; bytes without one get a closed connection.
+function warnDeadEnds(context: CheckContext): void {
+  const named = new Set(context.document.routes.flatMap((route) => route.listeners ?? []));
+  for (const [path, listener, name] of entriesOf(context, "listeners", context.document.listeners)) {
+    if (!speaksHttp(listener) && !named.has(name))
+      context.reporter.warning(
+        path,
+        `no route names listener ${JSON.stringify(name)}: its sessions will be closed`,
+        { at: "key" },
+      );
+  }
+}
+
 // Between two equal matches the earlier route gets everything (Gateway API), and the later one never a request.
 function warnShadowed(context: CheckContext): void {
   const taken = new Map<string, string>();
-  const everywhere = Object.keys(context.document.listeners);
+  const { listeners } = context.document;
+  const everywhere = Object.keys(listeners).filter((name) => speaksHttp(listeners[name]));
   for (const [path, route] of entriesOf(context, "routes", context.document.routes)) {
     const others = claims(route, everywhere).map((claim) => {
       const other = taken.get(claim);
@@ -41,7 +57,7 @@ function warnShadowed(context: CheckContext): void {
     });
     const [first] = others;
     if (first === undefined || others.includes(undefined)) continue;
-    context.reporter.warning(path, `route ${JSON.stringify(first)} takes every request of this one`);
+    context.reporter.warning(path, `route ${JSON.stringify(first)} takes everything of this one`);
   }
 }
 

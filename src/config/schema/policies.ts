@@ -2,12 +2,11 @@
 // policies.<name>: what becomes of a session when something happens to it, who may come in, and how often.
 // The table of default actions, and which action fits which trigger, is src/config/actions.ts.
 import Type from "typebox";
-import { ACTIONS, ACTIONS_NOT_YET, TRIGGERS } from "../actions.ts";
+import { ACTIONS, TRIGGERS } from "../actions.ts";
 import { Count, Duration, Named, Section, Text } from "./scalars.ts";
 
 const ActionName = (description: string) =>
   Type.Enum([...ACTIONS], {
-    notYet: [...ACTIONS_NOT_YET],
     errorMessage: `expected one of ${ACTIONS.join(", ")}`,
     description,
   });

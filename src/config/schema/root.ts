@@ -3,7 +3,9 @@
 import Type, { type Static } from "typebox";
 import { Certificates } from "./certificates.ts";
 import { inheritable } from "./derive.ts";
-import { ForwardedHeaders, HeadLimits, Listeners, Tickets, Timeouts } from "./listeners.ts";
+import { ListenerHttp2, UpstreamHttp2 } from "./http2.ts";
+import { Tickets } from "./listener_tls.ts";
+import { ForwardedHeaders, HeadLimits, Listeners, Timeouts } from "./listeners.ts";
 import { Policies } from "./policies.ts";
 import { Retry, Routes, RouteTimeouts } from "./routes.ts";
 import { Count, Duration, Flag, Section, Size, Text } from "./scalars.ts";
@@ -89,7 +91,12 @@ const Defaults = Section(
   {
     listener: Type.Optional(
       inheritable(
-        { timeouts: Timeouts, limits: HeadLimits, forwardedHeaders: ForwardedHeaders },
+        {
+          http2: ListenerHttp2,
+          timeouts: Timeouts,
+          limits: HeadLimits,
+          forwardedHeaders: ForwardedHeaders,
+        },
         "For listeners.",
       ),
     ),
@@ -98,6 +105,7 @@ const Defaults = Section(
     upstream: Type.Optional(
       inheritable(
         {
+          http2: UpstreamHttp2,
           loadBalancer: LoadBalancer,
           timeouts: UpstreamTimeouts,
           connectionPool: ConnectionPool,

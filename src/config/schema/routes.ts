@@ -181,14 +181,15 @@ export const Route = Section(
       Type.Array(Reference("a listener"), {
         minItems: 1,
         errorMessage: "expected a list of listener names",
-        description: "Without them, every listener.",
+        description: "Without them, every http and https listener.",
       }),
     ),
     hostnames: Type.Array(Text(), {
       default: [],
       maxItems: 100_000,
       errorMessage: "expected a list of host names",
-      description: "Exact names or *.example.org; without them, any host.",
+      description:
+        "Exact names or *.example.org; without them, any host. Names of SNI where listeners are tls.",
     }),
     matches: Type.Array(Match, { default: [{}], maxItems: 128, errorMessage: "expected a list of matches" }),
     filters: Type.Array(Filter, { default: [], maxItems: 16, errorMessage: "expected a list of filters" }),
