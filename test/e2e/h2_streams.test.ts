@@ -102,6 +102,24 @@ test("an upstream that does not read stops its own client; other streams are unh
   assert.equal((await answer).body.toString(), hashOfBlocks(blocks));
 });
 
+test("many stalled uploads do not use up the room of the others", async (t) => {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const client = await clientTo(t, (request, response) => {
+    const answer = async (): Promise<void> => void response.end(await hashOf(request));
+    if (request.url === "/stalled") void released.then(answer);
+    else void answer();
+  });
+  const upload = (path: string) => {
+    const stream = client.stream({ ":method": "POST", ":path": path });
+    void writeBlocks(stream, 1);
+    return answerOf(stream);
+  };
+  const stalled = Array.from({ length: 60 }, () => upload("/stalled"));
+  assert.equal((await upload("/other")).body.toString(), hashOfBlocks(1));
+  release();
+  for (const { body } of await Promise.all(stalled)) assert.equal(body.toString(), hashOfBlocks(1));
+});
+
 test("64 MiB each way on each of 4 streams arrive intact in bounded memory", async (t) => {
   const blocks = 64;
   const own = await startEdge(t, proxyTo("http://127.0.0.1:1"));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Content too large to keep: written with respect for backpressure, read into a hash, and looked at while it stalls.
 import { createHash, randomBytes } from "node:crypto";
-import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Edge } from "./edge.ts";
@@ -17,10 +16,21 @@ export async function writeBlocks(
   onBlock: (written: number) => void = () => {},
 ): Promise<void> {
   for (let i = 0; i < blocks && !to.destroyed; i += 1) {
-    if (!to.write(block)) await Promise.race([once(to, "drain"), once(to, "close")]);
+    if (!to.write(block)) await drained(to);
     onBlock(i + 1);
   }
   to.end();
+}
+
+// Resolves as well when the other side is gone.
+function drained(to: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      to.off("drain", done).off("close", done).off("error", done);
+      resolve();
+    };
+    to.on("drain", done).on("close", done).on("error", done);
+  });
 }
 
 export function hashOfBlocks(blocks: number): string {
