@@ -76,7 +76,7 @@ uint32_t crc32c(uint32_t crc, std::string_view bytes) noexcept {
 
 bool parse_address(std::string_view text, bool v6, net::Endpoint& out) noexcept {
   std::array<char, INET6_ADDRSTRLEN> terminated{};
-  if (text.size() >= terminated.size()) return false;
+  if (text.size() >= terminated.size() || text.find('\0') != std::string_view::npos) return false;
   std::copy(text.begin(), text.end(), terminated.begin());
   out = net::Endpoint{};
   if (v6) {

@@ -20,6 +20,7 @@ mango_tls_keys_t keys_of(uint16_t version, uint16_t suite, bool server, uint64_t
   mango_tls_keys_t keys{};
   keys.version = version;
   keys.cipher_suite = suite;
+  keys.is_client = server ? 0 : 1;
   mango_tls_direction_t& down = server ? keys.tx : keys.rx;
   mango_tls_direction_t& up = server ? keys.rx : keys.tx;
   for (size_t i = 0; i < sizeof down.secret; ++i) down.secret[i] = static_cast<uint8_t>(i);
@@ -158,6 +159,44 @@ TEST_F(MangoRecordLayer, every_other_handshake_message_is_unexpected) {
     EXPECT_EQ(Step::failed, send(ContentType::handshake, message));
     expect_failure(SSL_AD_UNEXPECTED_MESSAGE, message);
   }
+}
+
+TEST_F(MangoRecordLayer, a_client_drops_session_tickets_however_they_are_cut) {
+  const std::string ticket = std::string("\x04\x00\x01\x00", 4) + std::string(256, '\x18');
+  const std::string three = ticket + std::string("\x04\x00\x00\x00", 4) + ticket;
+  start();
+  const auto receive = [&](ContentType type, const std::string& content) {
+    return open(*client, seal(*server, type, content));
+  };
+  EXPECT_EQ(Step::content, receive(ContentType::handshake, three));
+  EXPECT_EQ("", text);
+  for (const size_t piece : {100, 259, 261, 519}) {
+    for (size_t at = 0; at < three.size(); at += piece)
+      EXPECT_EQ(Step::content, receive(ContentType::handshake, three.substr(at, piece))) << piece;
+    EXPECT_EQ(Step::content, receive(ContentType::application_data, "text")) << piece;
+    EXPECT_EQ("text", text);
+  }
+  EXPECT_EQ(Step::content, receive(ContentType::handshake, ticket + kKeyUpdate)) << "a KeyUpdate at the end";
+}
+
+TEST_F(MangoRecordLayer, a_client_takes_nothing_inside_a_ticket_and_none_without_end) {
+  const auto failure_of = [&](ContentType type, const std::string& content) {
+    start();
+    EXPECT_EQ(Step::content,
+              open(*client, seal(*server, ContentType::handshake, std::string("\x04\x00\x00\x10half", 8))));
+    EXPECT_EQ(Step::failed, open(*client, seal(*server, type, content)));
+    return client->failure().alert;
+  };
+  EXPECT_EQ(SSL_AD_UNEXPECTED_MESSAGE, failure_of(ContentType::application_data, "x"));
+  EXPECT_EQ(SSL_AD_UNEXPECTED_MESSAGE, failure_of(ContentType::alert, std::string("\x01\x00", 2)));
+  start();
+  EXPECT_EQ(Step::failed,
+            open(*client, seal(*server, ContentType::handshake, std::string("\x04\x01\x00\x01", 4))))
+      << "larger than any ticket";
+  start();
+  EXPECT_EQ(Step::failed,
+            open(*client, seal(*server, ContentType::handshake, std::string("\x0d\x00\x00\x01\x00", 5))))
+      << "no certificate was offered after the handshake";
 }
 
 TEST_F(MangoRecordLayer, a_key_update_with_an_unknown_request_is_illegal) {

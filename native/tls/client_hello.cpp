@@ -98,7 +98,10 @@ bool is_ipv4_literal(std::string_view name) noexcept {
 
 Step ClientHelloReader::read(std::span<const char> bytes) {
   if (step_ != Step::more) return step_;
-  if (!read_records({bytes.data(), bytes.size()})) return step_;
+  if (!read_records({bytes.data(), std::min(bytes.size(), ClientHelloLimits::kWireBytes)})) {
+    if (step_ == Step::more && bytes.size() >= ClientHelloLimits::kWireBytes) return refuse(kTooLarge);
+    return step_;
+  }
   const char* reason = parse();
   message_ = std::string();
   return reason == nullptr ? step_ = Step::done : refuse(reason);
@@ -138,7 +141,6 @@ bool ClientHelloReader::read_records(std::string_view bytes) {
     }
     if (message_.size() >= kMessageHeaderBytes && message_.size() == message_bytes()) return true;
   }
-  if (at_ >= ClientHelloLimits::kWireBytes) (void)refuse(kTooLarge);
   return false;
 }
 
