@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// npm run loadtest: starts what a scenario needs, lets k6 judge, adds what k6 cannot see (slow clients, a clean end).
+// npm run loadtest: starts what a scenario needs, lets k6 judge, adds what k6 cannot see: slow clients, a clean end, the
+// soak.
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { type Instance, LONGEST_SLOW_CLIENT_MS, startInstance } from "./support/instance.ts";
 import { findK6, HOW_TO_GET_K6, listScenarios, type Scenario } from "./support/k6.ts";
 import { createProcesses, onInterrupt, type Processes } from "./support/processes.ts";
-import { help, parseRunOptions, type RunOptions, UsageError } from "./support/run_options.ts";
+import { help, parseRunOptions, type RunOptions, SOAK, UsageError } from "./support/run_options.ts";
 import { type SlowClients, startSlowClients } from "./support/slow_clients.ts";
-import { EXIT_MISSING_TOOL } from "./support/tools.ts";
+import { describeSoak, judgeSoak, SOAK_TOOLS, soak } from "./support/soak.ts";
+import { EXIT_MISSING_TOOL, missingPackages } from "./support/tools.ts";
 
 const EXIT_USAGE = 2;
 const EXIT_MISBEHAVED = 1;
 const DEFAULT_ADMIN = "http://127.0.0.1:9901";
+
+// These need HTTP/2. All others stay with HTTP/1.1, which is what they have always measured.
+const OVER_HTTP2: readonly string[] = ["http2", "grpc"];
+// The configuration changes under these.
+const RELOADING: readonly string[] = ["soak_reloads", "websocket"];
 
 type Load = (env: Record<string, string>) => Promise<number>;
 
@@ -27,6 +34,7 @@ function environment(options: RunOptions, instance: Instance | undefined): Recor
     ADMIN_TOKEN: process.env["MANGO_ADMIN_TOKEN"] ?? "",
     OWN: instance === undefined ? "0" : "1",
     K6_NO_USAGE_REPORT: "true",
+    ...(OVER_HTTP2.includes(options.scenario) ? {} : { GODEBUG: "http2client=0" }),
   };
 }
 
@@ -82,7 +90,7 @@ async function run(options: RunOptions, program: string, scenario: Scenario): Pr
 async function judge(options: RunOptions, processes: Processes, load: Load): Promise<number> {
   try {
     const instance = options.target === undefined ? await startInstance(processes) : undefined;
-    if (options.scenario === "soak_reloads") instance?.keepRewriting();
+    if (RELOADING.includes(options.scenario)) instance?.keepRewriting();
     const slow = startSlow(options, instance);
     const code = await load(environment(options, instance));
     const patient = !judgeSlow(slow, instance !== undefined);
@@ -95,16 +103,38 @@ async function judge(options: RunOptions, processes: Processes, load: Load): Pro
   }
 }
 
+async function runSoak(seconds: number): Promise<number> {
+  const command = missingPackages(SOAK_TOOLS);
+  if (command !== undefined) {
+    complain(`programs are missing:\n\n  ${command}\n`);
+    return EXIT_MISSING_TOOL;
+  }
+  const processes = createProcesses();
+  onInterrupt(() => processes.stopAll());
+  try {
+    const instance = await startInstance(processes);
+    const report = await soak(processes, instance, seconds);
+    const trouble = await instance.stop();
+    process.stdout.write(`${describeSoak(report)}\n`);
+    const findings = [...judgeSoak(report, seconds), ...(trouble === undefined ? [] : [trouble])];
+    for (const finding of findings) complain(finding);
+    return findings.length > 0 ? EXIT_MISBEHAVED : 0;
+  } finally {
+    await processes.stopAll();
+  }
+}
+
 async function main(): Promise<number> {
   const scenarios = listScenarios();
   const options = parseRunOptions(
     process.argv.slice(2),
-    scenarios.map((scenario) => scenario.name),
+    [...scenarios, SOAK].map((scenario) => scenario.name),
   );
   if (options.help) {
-    process.stdout.write(help(scenarios));
+    process.stdout.write(help([...scenarios, SOAK]));
     return 0;
   }
+  if (options.scenario === SOAK.name) return runSoak(options.soakSeconds);
   const k6 = findK6();
   if (k6 === undefined) {
     complain(HOW_TO_GET_K6);

@@ -45,7 +45,7 @@ interface Traffic {
 
 const CONNECTIONS = 64;
 const LARGE_CONNECTIONS = 16;
-const H2_LOAD = `${H2_CONNECTIONS} connections x ${H2_STREAMS} streams`;
+const H2_LOAD = `${H2_CONNECTIONS} x ${H2_STREAMS} streams`;
 const WARM_UP_SECONDS = 1;
 const WARM_UP_SESSIONS = 64;
 
@@ -172,18 +172,18 @@ export const WORKLOADS: readonly Workload[] = [
   },
   {
     name: "tcp",
-    title: "TLS ended, bytes forwarded, 1 KiB, 64 connections",
+    title: "TLS to TCP, 1 KiB, 64 connections",
     setup: "tcp",
     goal: { metric: "cpuUs", label: "CPU per request", ratio: 1 },
-    note: "HAProxy with mode tcp; Debian's nginx has no stream module of its own.",
+    note: "TLS ends here, what is in it goes on as bytes. HAProxy with mode tcp; Debian's nginx has no stream module of its own.",
     measure: (lab, proxy, load) => keepAlive(lab, proxy, load, SMALL_FILE.path, CONNECTIONS),
   },
   {
     name: "tcpbody",
-    title: "TLS ended, bytes forwarded, 1 MiB, 16 connections",
+    title: "TLS to TCP, 1 MiB, 16 connections",
     setup: "tcp",
     goal: { metric: "cpuUs", label: "CPU per request", ratio: 1 },
-    note: "HAProxy with mode tcp; Debian's nginx has no stream module of its own.",
+    note: "TLS ends here, what is in it goes on as bytes. HAProxy with mode tcp; Debian's nginx has no stream module of its own.",
     measure: (lab, proxy, load) => keepAlive(lab, proxy, load, LARGE_FILE.path, LARGE_CONNECTIONS),
   },
 ];

@@ -2,13 +2,13 @@
 // soak_reloads: steady traffic (RATE 100 a second, DURATION 10m) while the configuration is reloaded every two seconds
 
 import { check } from "k6";
-import http from "k6/http";
 import { Counter } from "k6/metrics";
-import { ADMIN, get, OWN, rate, setting, options as shared } from "./lib/edge.js";
+import { get, OWN, rate, setting, options as shared } from "./lib/edge.js";
+import { everyTwoSeconds, RELOADED } from "./lib/reload.js";
+
+export { reload } from "./lib/reload.js";
 
 const duration = setting("DURATION", "10m");
-const token = setting("ADMIN_TOKEN", "");
-const reloads = new Counter("reloads");
 const generations = new Counter("generations"); // how often a user saw the configuration change
 
 export const options = shared(
@@ -21,16 +21,9 @@ export const options = shared(
       preAllocatedVUs: 20,
       maxVUs: 200,
     },
-    reload: {
-      executor: "constant-arrival-rate",
-      exec: "reload",
-      rate: 1,
-      timeUnit: "2s",
-      duration,
-      preAllocatedVUs: 1,
-    },
+    reload: everyTwoSeconds(duration),
   },
-  { reloads: ["count>0"], ...(OWN ? { generations: ["count>0"] } : {}) },
+  { ...RELOADED, ...(OWN ? { generations: ["count>0"] } : {}) },
 );
 
 let seen = "";
@@ -43,11 +36,4 @@ export default function () {
   check(generation, { "answered by a whole configuration": (value) => /^\d+$/.test(value || "") });
   if (seen !== "" && generation !== seen) generations.add(1);
   seen = generation;
-}
-
-export function reload() {
-  const headers = token === "" ? {} : { Authorization: `Bearer ${token}` };
-  const response = http.post(`${ADMIN}/v1/reload`, null, { headers });
-  if (check(response, { "reload is accepted": (answer) => answer.status >= 200 && answer.status < 300 }))
-    reloads.add(1);
 }

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { listenerPort, startEdge } from "./edge.ts";
 import { logTail, type Processes } from "./processes.ts";
+import type { Upstream } from "./upstream.ts";
 import { startUpstreamThread } from "./upstream_thread.ts";
 
 const REWRITE_MS = 1_000;
@@ -17,13 +18,16 @@ export interface Instance {
   readonly host: string;
   readonly port: number;
   readonly admin: string;
-  // Gives the file a new generation every second, for reloads to have something to do.
+  readonly pid: number;
+  // Gives the file a new generation, for a reload to have something to do.
+  rewrite(): void;
+  // The same, every second.
   keepRewriting(): void;
   // Answers what went wrong, if anything did.
   stop(): Promise<string | undefined>;
 }
 
-function config(upstreamPort: number, generation: number): string {
+function config({ port, grpcPort }: Upstream, generation: number): string {
   return `admin: { address: "127.0.0.1:0" }
 accessLog: { path: access.log }
 limits: { drain: 2s }
@@ -43,17 +47,21 @@ listeners:
 certificates:
   localhost: { hostnames: [localhost], selfSigned: true }
 routes:
+  - name: calls
+    matches: [{ path: { type: PathPrefix, value: /mango.loadtest.Echo } }]
+    backendRefs: [{ name: calls }]
   - name: all
     filters:
       - responseHeaderModifier: { set: [{ name: X-Generation, value: "${generation}" }] }
     backendRefs: [{ name: service }]
 upstreams:
-  service: { servers: [{ url: "http://127.0.0.1:${upstreamPort}" }] }
+  service: { servers: [{ url: "http://127.0.0.1:${port}" }] }
+  calls: { servers: [{ url: "http://127.0.0.1:${grpcPort}" }], protocol: h2c }
 `;
 }
 
 // Replaced in one step: a reload must never read half a file.
-function rewrite(file: string, text: string): void {
+function replace(file: string, text: string): void {
   writeFileSync(`${file}.new`, text);
   renameSync(`${file}.new`, file);
 }
@@ -62,19 +70,22 @@ export async function startInstance(processes: Processes): Promise<Instance> {
   const folder = mkdtempSync(join(tmpdir(), "mango-loadtest-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const upstream = await startUpstreamThread();
-  const edge = await startEdge(processes, { folder, config: config(upstream.port, 0), ownGroup: true });
+  const edge = await startEdge(processes, { folder, config: config(upstream, 0), ownGroup: true });
   const { admin } = edge.ready;
   let generation = 0;
   let timer: NodeJS.Timeout | undefined;
+  const rewrite = () => {
+    generation += 1;
+    replace(edge.configFile, config(upstream, generation));
+  };
   return {
     host: "127.0.0.1",
     port: listenerPort(edge.ready, "https"),
     admin: admin === null ? "" : `http://${admin.address}:${admin.port}`,
+    pid: edge.ready.pid,
+    rewrite,
     keepRewriting: () => {
-      timer = setInterval(() => {
-        generation += 1;
-        rewrite(edge.configFile, config(upstream.port, generation));
-      }, REWRITE_MS);
+      timer = setInterval(rewrite, REWRITE_MS);
     },
     stop: async () => {
       clearInterval(timer);

@@ -45,6 +45,11 @@ export function memoryBytes(pids: readonly number[]): number {
   );
 }
 
+// Everything of one process that is in memory, shared or not.
+export function residentBytes(pid: number): number {
+  return parseRollup(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"), "Rss");
+}
+
 export function descendants(pid: number): number[] {
   const children: number[] = [];
   try {

@@ -2,6 +2,14 @@
 // The command line of `npm run loadtest`.
 import { parseArgs } from "node:util";
 import type { Scenario } from "./k6.ts";
+import { SOAK_SECONDS } from "./soak.ts";
+
+// The one that k6 has no part in: see soak.ts.
+export const SOAK: Pick<Scenario, "name" | "summary"> = {
+  name: "soak",
+  summary:
+    "HTTP/2 and HTTP/1.1 as hard as it goes, a reload every second (DURATION 2m); judges memory and sessions, too",
+};
 
 export interface RunOptions {
   readonly help: boolean;
@@ -9,6 +17,7 @@ export interface RunOptions {
   readonly target: string | undefined; // undefined: start our own
   readonly admin: string | undefined;
   readonly slowClients: number;
+  readonly soakSeconds: number;
   readonly env: Readonly<Record<string, string>>; // for the scenario
 }
 
@@ -16,12 +25,12 @@ export class UsageError extends Error {}
 
 const DEFAULT_SLOW_CLIENTS = "400";
 
-export function help(scenarios: readonly Scenario[]): string {
+export function help(scenarios: readonly Pick<Scenario, "name" | "summary">[]): string {
   const width = Math.max(...scenarios.map((scenario) => scenario.name.length));
   const list = scenarios.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join("\n");
   return `npm run loadtest -- SCENARIO [options]
 
-Runs a k6 scenario against a mango-edge started for it, with an upstream of its own, on free ports.
+Runs a scenario against a mango-edge started for it, with an upstream of its own, on free ports.
 
 ${list}
 
@@ -33,7 +42,8 @@ ${list}
   --slow N          slow sockets of slow_clients (default ${DEFAULT_SLOW_CLIENTS})
   --help            this text
 
-Exit code: that of k6 (0 passed, 99 a threshold failed), 1 the proxy misbehaved, 2 k6 is missing or wrong options.
+Exit code: that of k6 (0 passed, 99 a threshold failed), 1 the proxy misbehaved, 2 k6, or h2load or wrk of soak, is
+missing, or wrong options.
 `;
 }
 
@@ -63,6 +73,15 @@ function positive(text: string | undefined, option: string): void {
     throw new UsageError(`--${option}: expected a number above 0`);
 }
 
+const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+
+function wholeSeconds(text: string | undefined): number {
+  if (text === undefined) return SOAK_SECONDS;
+  const [, amount, unit] = /^([1-9]\d*)([smh])$/.exec(text) ?? [];
+  if (amount === undefined) throw new UsageError("--duration: expected a time such as 30s or 10m");
+  return Number(amount) * (UNITS[unit ?? ""] ?? 1);
+}
+
 function url(text: string | undefined, option: string): void {
   if (text !== undefined && !URL.canParse(text))
     throw new UsageError(`--${option}: expected a URL such as https://host:8443`);
@@ -81,6 +100,8 @@ export function parseRunOptions(args: readonly string[], names: readonly string[
   positive(values.slow, "slow");
   url(values.target, "target");
   url(values.admin, "admin");
+  if (scenario === SOAK.name && values.target !== undefined)
+    throw new UsageError("soak watches a process of its own: it takes no --target");
   const settings = { RATE: values.rate, DURATION: values.duration, REQUEST_PATH: values.path };
   return {
     help: wantsHelp,
@@ -88,6 +109,7 @@ export function parseRunOptions(args: readonly string[], names: readonly string[
     target: values.target,
     admin: values.admin,
     slowClients: Number(values.slow),
+    soakSeconds: scenario === SOAK.name ? wholeSeconds(values.duration) : SOAK_SECONDS,
     env: Object.fromEntries(
       Object.entries(settings).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
     ),

@@ -2,11 +2,15 @@
 // The service behind mango-edge in load tests: answers of any size, echoes, counts nothing, keeps connections.
 //   GET /            1 KiB          GET /bytes/N     N bytes
 //   GET /delay/MS    1 KiB, later   POST /echo       the content that came in
+//   WebSocket        every message back, whatever the path
+// and the gRPC service of grpc_upstream.ts beside it, on a port of its own.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { WebSocketServer } from "ws";
+import { startGrpcUpstream } from "./grpc_upstream.ts";
 
 const SMALL_BYTES = 1024;
 const CHUNK = Buffer.alloc(64 * 1024, "x");
@@ -14,6 +18,7 @@ const KEEP_ALIVE_MS = 3_600_000; // the proxy decides how long connections are k
 
 export interface Upstream {
   readonly port: number;
+  readonly grpcPort: number;
   close(): Promise<void>;
 }
 
@@ -53,13 +58,22 @@ export async function startUpstream(): Promise<Upstream> {
     void answer(request, response).catch(() => response.destroy());
   });
   server.maxRequestsPerSocket = 0;
+  const tunnels = new WebSocketServer({ server });
+  tunnels.on("connection", (peer) => {
+    peer.on("error", () => peer.terminate());
+    peer.on("message", (message, isBinary) => peer.send(message, { binary: isBinary }));
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port");
+  const grpc = await startGrpcUpstream();
   return {
     port: address.port,
+    grpcPort: grpc.port,
     close: async () => {
+      await grpc.close();
+      for (const peer of tunnels.clients) peer.terminate();
       server.closeAllConnections();
       server.close();
       await once(server, "close");

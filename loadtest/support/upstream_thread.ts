@@ -6,14 +6,16 @@ import { startUpstream, type Upstream } from "./upstream.ts";
 
 export async function startUpstreamThread(): Promise<Upstream> {
   const worker = new Worker(new URL(import.meta.url));
-  const [port] = await once(worker, "message");
-  if (typeof port !== "number") throw new Error("the upstream did not start");
+  const [ports] = (await once(worker, "message")) as [Omit<Upstream, "close">];
   return {
-    port,
+    ...ports,
     close: async () => {
       await worker.terminate();
     },
   };
 }
 
-if (!isMainThread && parentPort !== null) parentPort.postMessage((await startUpstream()).port);
+if (!isMainThread && parentPort !== null) {
+  const { port, grpcPort } = await startUpstream();
+  parentPort.postMessage({ port, grpcPort });
+}
