@@ -7,7 +7,7 @@ import { growsLittle, hashOf, hashOfBlocks, writeBlocks } from "../support/bulk.
 import { proxyTo } from "../support/configs.ts";
 import { type Edge, startEdge } from "../support/edge.ts";
 import { exchangesOver, type StartExchange, type Version } from "../support/exchanges.ts";
-import { h2Upstream } from "../support/http2_upstream.ts";
+import { asH2, h2Upstream } from "../support/http2_upstream.ts";
 import { fileScope, type Scope } from "../support/scope.ts";
 import { echo, type Handler, httpUpstream, readEcho, type Upstream } from "../support/upstreams.ts";
 
@@ -27,7 +27,8 @@ async function between(
   handler: Handler = echo,
   at: Edge = edge,
 ): Promise<{ start: StartExchange; upstream: Upstream }> {
-  const upstream = await (to === "HTTP/2" ? h2Upstream : httpUpstream)(scope, handler);
+  const upstream =
+    to === "HTTP/2" ? await h2Upstream(scope, asH2(handler)) : await httpUpstream(scope, handler);
   const protocol = to === "HTTP/2" ? "h2c" : "http1";
   await at.reload(proxyTo(upstream.url, { upstream: { protocol } }));
   return { start: await exchangesOver(scope, from, at.port("main")), upstream };

@@ -27,6 +27,17 @@ function load(certFile: string, keyFile: string): Certificate {
   return { certFile, keyFile, cert: readFileSync(certFile, "utf8"), key: readFileSync(keyFile, "utf8") };
 }
 
+function forServer(hostnames: readonly string[]): string[] {
+  const names = hostnames.map((host) => (/^[\d.]+$|:/.test(host) ? `IP:${host}` : `DNS:${host}`));
+  return [`subjectAltName=${names.join(",")}`, "extendedKeyUsage=serverAuth"];
+}
+
+// As certificates write it: YYYYMMDDHHMMSSZ.
+function daysFromNow(days: number): string {
+  const then = new Date(Date.now() + days * 24 * 3_600_000);
+  return `${then.toISOString().replace(/[-:T]/g, "").slice(0, 14)}Z`;
+}
+
 export class CertificateAuthority {
   readonly certificate: Certificate;
   readonly #folder: string;
@@ -54,8 +65,43 @@ export class CertificateAuthority {
   // A server's certificate for these names. `name` is the files' and the subject's; two certificates for the
   // same host differ by it.
   issue(name: string, hostnames: readonly string[], kind: KeyKind = "ec"): Certificate {
-    const names = hostnames.map((host) => (/^[\d.]+$|:/.test(host) ? `IP:${host}` : `DNS:${host}`));
-    return this.#sign(name, kind, [`subjectAltName=${names.join(",")}`, "extendedKeyUsage=serverAuth"]);
+    return this.#sign(name, kind, forServer(hostnames));
+  }
+
+  // A server's certificate that expired yesterday. Only `openssl ca` can give a date in the past; it wants a
+  // configuration, and a database of what it signed.
+  issueExpired(name: string, hostnames: readonly string[]): Certificate {
+    const file = (ending: string): string => join(this.#folder, `${name}.${ending}`);
+    const [certFile, keyFile, request, config] = [file("crt"), file("key"), file("csr"), file("cnf")];
+    const subject = ["-nodes", "-keyout", keyFile, "-out", request, "-subj", `/CN=${name}`];
+    openssl(["req", "-new", ...keyArguments.ec, ...subject]);
+    writeFileSync(file("index"), "");
+    const signing = [
+      `database=${file("index")}`,
+      `new_certs_dir=${this.#folder}`,
+      "policy=any",
+      "rand_serial=yes",
+    ];
+    const sections = ["[any]", "commonName=supplied", "[server]", ...forServer(hostnames)];
+    writeFileSync(config, ["[signing]", ...signing, "default_md=sha256", ...sections, ""].join("\n"));
+    const { certFile: ca, keyFile: caKey } = this.certificate;
+    const how = ["-batch", "-config", config, "-name", "signing", "-extensions", "server"];
+    const dates = ["-startdate", daysFromNow(-2), "-enddate", daysFromNow(-1)];
+    openssl([
+      "ca",
+      ...how,
+      ...dates,
+      "-cert",
+      ca,
+      "-keyfile",
+      caKey,
+      "-in",
+      request,
+      "-out",
+      certFile,
+      "-notext",
+    ]);
+    return load(certFile, keyFile);
   }
 
   issueClient(name: string): Certificate {

@@ -21,6 +21,11 @@ import { echo, type Handler, serve, type Upstream } from "./upstreams.ts";
 export type StreamHandler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
 export type H2Handler = (request: Http2ServerRequest, response: Http2ServerResponse) => void;
 
+// Node's HTTP/2 answers to the names of its HTTP/1.1; its types do not say so.
+export function asH2(handler: Handler): H2Handler {
+  return handler as unknown as H2Handler;
+}
+
 export interface H2UpstreamOptions {
   readonly tls?: TlsOptions; // present: h2 by ALPN
   readonly allowHTTP1?: boolean; // with TLS: also http/1.1, as the client's ALPN wants
@@ -37,7 +42,7 @@ export interface H2Upstream extends Upstream {
 // Without a handler it answers with what it was asked, see echo().
 export async function h2Upstream(
   scope: Scope,
-  handler: Handler | H2Handler = echo,
+  handler: H2Handler = asH2(echo),
   options: H2UpstreamOptions = {},
 ): Promise<H2Upstream> {
   const sessions: ServerHttp2Session[] = [];
@@ -51,7 +56,7 @@ export async function h2Upstream(
     watchSession(session, upstream, counts);
   });
   if (options.onStream !== undefined) server.on("stream", options.onStream);
-  else server.on("request", handler as H2Handler);
+  else server.on("request", handler);
   scope.after(() => {
     for (const session of sessions) session.destroy();
   });

@@ -10,7 +10,7 @@ import { responseOf } from "./http2_client.ts";
 import { type H2Upstream, type H2UpstreamOptions, h2Upstream } from "./http2_upstream.ts";
 import type { Lines } from "./lines.ts";
 import type { Scope } from "./scope.ts";
-import { echo, httpUpstream, type Upstream } from "./upstreams.ts";
+import { httpUpstream, type Upstream } from "./upstreams.ts";
 
 const maxPayload = 64 * 1024 * 1024;
 
@@ -31,7 +31,7 @@ export async function echoSockets(scope: Scope): Promise<Upstream> {
 // The same over extended CONNECT.
 export async function echoSocketsH2(scope: Scope, options: H2UpstreamOptions = {}): Promise<H2Upstream> {
   const settings = { enableConnectProtocol: true, ...options.settings };
-  const upstream = await h2Upstream(scope, echo, { ...options, settings });
+  const upstream = await h2Upstream(scope, undefined, { ...options, settings });
   upstream.server.on("connect", ({ stream, headers }: Http2ServerRequest) => {
     const protocol = headers["sec-websocket-protocol"]?.toString().split(",")[0];
     const chosen = protocol === undefined ? {} : { "sec-websocket-protocol": protocol };
