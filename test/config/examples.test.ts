@@ -80,3 +80,72 @@ test("dpu: hands out the vendor's library", async (context) => {
   const { config } = await load("dpu", { MANGO_CERTS: folder, MANGO_LIBRARY: "/opt/x/libmango.so" });
   assert.deepEqual(config.offload, { engine: "vendor", library: "/opt/x/libmango.so" });
 });
+
+test("grpc: HTTP/2 on both sides, and actions of its own", async () => {
+  const { config, warnings } = await load("grpc", {});
+  assert.deepEqual(warnings, []);
+  const { listeners, upstreams, policies } = compileSnapshot(config, COMPILE);
+  assert.deepEqual(
+    listeners.map(({ http2, tls }) => [http2.enabled, tls?.alpn]),
+    [
+      [true, ["h2", "http/1.1"]],
+      [true, undefined],
+    ],
+  );
+  const { listeners: defaults } = compileSnapshot((await load("quickstart", {})).config, COMPILE);
+  assert.deepEqual(listeners[0]?.http2, defaults[0]?.http2); // as its comment says
+  assert.deepEqual([upstreams[0]?.protocol, upstreams[1]?.protocol], ["http2", "http1"]);
+  assert.equal(policies[0]?.actions.rateLimited.action, "refuseStream");
+});
+
+test("websocket: tunnels have a time of their own", async () => {
+  const { config, warnings } = await load("websocket", {});
+  assert.deepEqual(warnings, []);
+  const [listener] = compileSnapshot(config, COMPILE).listeners;
+  assert.deepEqual([listener?.timeouts.idleMs, listener?.timeouts.tunnelIdleMs], [60_000, 600_000]);
+});
+
+test("upstream-tls: an authority of our own beside those of the system", async (context) => {
+  const folder = temporaryFolder(context);
+  const authority = new CertificateAuthority(folder, "internal-ca");
+  authority.issueClient("edge");
+  asPem(folder, ["edge", "internal-ca"]);
+  const { config, warnings } = await load("upstream-tls", { MANGO_CERTS: folder });
+  assert.deepEqual(warnings, []);
+  const { upstreams } = compileSnapshot(config, COMPILE);
+  assert.deepEqual(
+    upstreams.map(({ protocol, tls }) => [protocol, tls?.verify, tls?.serverName]),
+    [
+      ["http2", true, "payments.internal.example.org"],
+      ["auto", true, ""],
+    ],
+  );
+  assert.equal(upstreams[0]?.tls?.caPem, authority.certificate.cert);
+});
+
+test("proxy-protocol: from the load balancer and to the servers", async () => {
+  const { config, warnings } = await load("proxy-protocol", { MANGO_BALANCER: "192.0.2.7" });
+  assert.deepEqual(warnings, []);
+  const { listeners, upstreams } = compileSnapshot(config, COMPILE);
+  assert.deepEqual(listeners[0]?.proxyProtocolCidrs, ["192.0.2.7/32"]);
+  assert.equal(upstreams[0]?.proxyProtocol, "v2");
+});
+
+test("tcp: TLS ended, TLS passed through, and plain bytes", async () => {
+  const { config, warnings } = await load("tcp", {});
+  assert.deepEqual(warnings, []);
+  const { listeners, routes, upstreams } = compileSnapshot(config, COMPILE);
+  assert.deepEqual(
+    listeners.map(({ mode, tls }) => [mode, tls === null]),
+    [
+      ["tcp", false],
+      ["tlsPassthrough", true],
+      ["tcp", true],
+    ],
+  );
+  assert.deepEqual(routes[1]?.hostnames, ["shop.example.org", "*.shop.example.org"]);
+  assert.deepEqual(
+    upstreams.map(({ tls }) => tls !== null),
+    [false, false, false, true],
+  );
+});
