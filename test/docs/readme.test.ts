@@ -32,6 +32,38 @@ test("the configuration in the README loads as it is printed", async (t) => {
   await assert.doesNotReject(loadConfig(join(folder, "edge.yaml"), {}));
 });
 
+test("the settings in the README's table are those of the schema", () => {
+  const rows = [...readme.matchAll(/^\| `((?:listeners|upstreams)\.\*[\w.*]*)` \|(.*)\|$/gm)];
+  assert.ok(rows.length > 10);
+  for (const [, path = "", text = ""] of rows) {
+    const setting = schemaAt(path.split("."));
+    assert.ok(setting, path);
+    const inner = Object.keys(setting.properties ?? {});
+    const named = [...text.matchAll(/`(\w+)`[,:]/g)].map(([, word]) => word ?? "");
+    if (inner.length > 0)
+      assert.deepEqual(
+        named.filter((word) => !inner.includes(word)),
+        [],
+        path,
+      );
+  }
+});
+
+interface SchemaNode {
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
+}
+
+function schemaAt(path: readonly string[]): SchemaNode | undefined {
+  return path.reduce<SchemaNode | undefined>(
+    (node, step) => {
+      if (step === "*") return Object.values(node?.patternProperties ?? {})[0];
+      return node?.properties?.[step];
+    },
+    JSON.parse(read("config/schema.json")) as SchemaNode,
+  );
+}
+
 test("the README lists every exit code", () => {
   const listed = [...readme.matchAll(/^\| (\d+) \| /gm)].map(([, code]) => Number(code));
   const documented = exitCodes.map(([code]) => code);
