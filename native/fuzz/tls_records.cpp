@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzzes what a client may send after its handshake. Input: one byte that picks the suite, then a script of
-// records: KIND, LENGTH (two bytes), that many bytes. KIND 'r': the bytes as they are, sealed by nobody; 'u':
-// a KeyUpdate after which the client has new keys; else the content type that the bytes are sealed with,
-// under the right key (in TLS 1.3 kind 0 leaves type and padding to the bytes). Beyond "no crash" it holds
-// that
+// Fuzzes what a peer may send after its handshake. Input: one byte that picks the suite (with its high bit,
+// the reader is a client and may be sent session tickets), then a script of records: KIND, LENGTH (two
+// bytes), that many bytes. KIND 'r': the bytes as they are, sealed by nobody; 'u': a KeyUpdate after which
+// the client has new keys; else the content type that the bytes are sealed with, under the right key (in
+// TLS 1.3 kind 0 leaves type and padding to the bytes). Beyond "no crash" it holds that
 //   - what is opened is what was sealed, in order, and nothing else;
 //   - the outcome depends neither on the room given nor on how the bytes were split;
 //   - a session that has not failed can still say something that the client understands.
@@ -38,10 +38,11 @@ struct Suite {
 };
 constexpr Suite kSuites[] = {{0x0304, 0x1301}, {0x0304, 0x1303}, {0x0303, 0xC02F}, {0x0303, 0xCCA8}};
 
-std::unique_ptr<RecordLayer> make(Suite suite, bool server) {
+std::unique_ptr<RecordLayer> make(Suite suite, bool server, bool takes_tickets = false) {
   mango_tls_keys_t keys{};
   keys.version = suite.version;
   keys.cipher_suite = suite.id;
+  keys.is_client = takes_tickets ? 1 : 0;
   mango_tls_direction_t& down = server ? keys.tx : keys.rx;
   down.secret[0] = down.key[0] = 1;
   auto layer = std::make_unique<RecordLayer>();
@@ -131,10 +132,11 @@ void check_answer(RecordLayer& server, RecordLayer& client) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 1) return 0;
   const Suite suite = kSuites[data[0] % std::size(kSuites)];
+  const bool tickets = (data[0] & 0x80) != 0;
   const auto client = make(suite, false);
   const Sent sent = play(*client, suite.version == 0x0304, {data + 1, size - 1});
 
-  const auto server = make(suite, true);
+  const auto server = make(suite, true, tickets);
   const Read whole = read(*server, sent.wire, std::max<size_t>(sent.wire.size(), 1), 1 << 15);
   if (sent.known) {
     REQUIRE(whole.content.size() <= sent.content.size());
@@ -144,7 +146,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   const size_t piece = std::max<size_t>(sent.wire.size() / 40, 1);
   for (const size_t room : {size_t{0}, size_t{1}, size_t{100}}) {
-    const auto again = make(suite, true);
+    const auto again = make(suite, true, tickets);
     const Read split = read(*again, sent.wire, piece + room, room);
     REQUIRE(split.content == whole.content && split.last == whole.last && split.alert == whole.alert);
     REQUIRE(split.last == Step::failed || split.consumed == whole.consumed);
