@@ -24,18 +24,19 @@ function bundle(lab: Lab): string {
 function config(lab: Lab, setup: Setup, port: number): string {
   const { client } = SETUPS[setup];
   const alpn = client === undefined ? "" : ` alpn ${client}`;
+  const patience = setup === "exposed" ? "60s" : "1h"; // it comes with none at all
   const h2c = setup === "http2c" || setup === "grpc";
   const server = h2c ? `127.0.0.1:${lab.h2cPort} proto h2` : `127.0.0.1:${lab.upstreamPort}`;
   return `global
   nbthread 1
   maxconn 8000
   ssl-default-bind-options ssl-min-ver TLSv1.3
-  tune.bufsize 65536
+  ${setup === "exposed" ? "" : "tune.bufsize 65536"}
 defaults
   mode ${setup === "tcp" ? "tcp" : "http"}
   timeout connect 5s
-  timeout client 1h
-  timeout server 1h
+  timeout client ${patience}
+  timeout server ${patience}
 ${setup === "tcp" ? "" : "  http-reuse always\n"}frontend edge
   bind 127.0.0.1:${port} ssl crt ${bundle(lab)}${alpn}
   default_backend files
@@ -52,7 +53,7 @@ export const haproxy: Contender = {
     const openssl = /Running on OpenSSL version : (OpenSSL \S+)/.exec(stdout)?.[1] ?? "?";
     return `${version} (${openssl})`;
   },
-  setups: ["http1", "http2", "http2c", "grpc", "tcp"],
+  setups: ["http1", "http2", "http2c", "grpc", "exposed", "tcp"],
   async start(lab, setup) {
     const port = await freePort();
     const file = join(lab.folder, "haproxy.cfg");

@@ -49,7 +49,8 @@ function upstreamConfig(folder: string, port: number, h2cPort: number): string {
 worker_processes 1;
 pid ${folder}/upstream.pid;
 error_log stderr warn;
-events { worker_connections 4096; }
+worker_rlimit_nofile 32768;
+events { worker_connections 16384; }
 http {
   access_log off;
   sendfile on;

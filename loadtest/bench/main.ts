@@ -8,6 +8,7 @@ import { chart } from "./chart.ts";
 import { describe } from "./environment.ts";
 import { buildGenerator } from "./generator.ts";
 import { haproxy } from "./haproxy.ts";
+import { hostileTable } from "./hostile.ts";
 import { type Lab, openLab } from "./lab.ts";
 import { mangoEdge } from "./mango.ts";
 import { nginx } from "./nginx.ts";
@@ -129,6 +130,10 @@ async function bench(options: BenchOptions, processes: Processes): Promise<void>
     const proxies = PROXIES.filter((proxy) => options.proxies.includes(proxy.name));
     if (options.syscalls) {
       process.stdout.write(`${await syscallTable(lab, proxies, options.seconds)}\n`);
+      return;
+    }
+    if (options.hostile) {
+      process.stdout.write(`${await hostileTable(lab, proxies, options.seconds)}\n`);
       return;
     }
     await buildGenerator(processes);

@@ -32,8 +32,7 @@ listeners:
     protocol: ${setup === "tcp" ? "tls" : "https"}
     backlog: 4096
     tls: { certificates: [bench], minVersion: "1.3"${client === undefined ? "" : `, alpn: [${client}]`} }
-    timeouts: { idle: 1h }
-certificates:
+${setup === "exposed" ? "" : "    timeouts: { idle: 1h }\n"}certificates:
   bench: { certFile: ${lab.certificate.certFile}, keyFile: ${lab.certificate.keyFile} }
 routes:
   - name: files
@@ -55,7 +54,7 @@ export const mangoEdge: Contender = {
     };
     return `${version} (Node ${process.versions.node}, OpenSSL ${process.versions.openssl})`;
   },
-  setups: ["http1", "http2", "http2c", "grpc", "tcp"],
+  setups: ["http1", "http2", "http2c", "grpc", "exposed", "tcp"],
   async start(lab, setup) {
     const edge = await startEdge(lab.processes, {
       folder: lab.folder,

@@ -26,11 +26,24 @@ const HTTP_LOCATION = `location / {
       proxy_buffers 8 16k;
       proxy_max_temp_file_size 0;
     }`;
+const UNTUNED_LOCATION = `location / {
+      proxy_pass http://files;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+    }`;
 const GRPC_LOCATION = "location / { grpc_pass grpc://files; }";
 
+function locationOf(setup: Setup): string {
+  if (setup === "grpc") return GRPC_LOCATION;
+  return setup === "exposed" ? UNTUNED_LOCATION : HTTP_LOCATION;
+}
+
+const TUNING = `keepalive_timeout 1h;
+  keepalive_requests 1000000000;
+  ssl_buffer_size 64k;`;
+
 function config(lab: Lab, setup: Setup, port: number): string {
-  const [location, upstreamPort] =
-    setup === "grpc" ? [GRPC_LOCATION, lab.h2cPort] : [HTTP_LOCATION, lab.upstreamPort];
+  const upstreamPort = setup === "grpc" ? lab.h2cPort : lab.upstreamPort;
   return `${nginxUser()}daemon off;
 worker_processes 1;
 worker_rlimit_nofile 16384;
@@ -39,13 +52,11 @@ error_log stderr warn;
 events { worker_connections 16384; multi_accept on; }
 http {
   access_log off;
-  keepalive_timeout 1h;
-  keepalive_requests 1000000000;
+  ${setup === "exposed" ? "" : TUNING}
   ssl_protocols TLSv1.3;
   ssl_certificate ${lab.certificate.certFile};
   ssl_certificate_key ${lab.certificate.keyFile};
   ssl_session_cache shared:tls:10m;
-  ssl_buffer_size 64k;
   upstream files {
     server 127.0.0.1:${upstreamPort};
     keepalive ${KEPT_CONNECTIONS};
@@ -54,7 +65,7 @@ http {
   }
   server {
     listen 127.0.0.1:${port} ssl ${setup === "http1" ? "" : "http2 "}reuseport backlog=4096;
-    ${location}
+    ${locationOf(setup)}
   }
 }
 `;
@@ -67,7 +78,7 @@ export const nginx: Contender = {
     const [, version, openssl] = /nginx\/(\S+)[\s\S]*?built with (OpenSSL \S+)/.exec(stderr) ?? [];
     return `${version ?? "?"} (${openssl ?? "?"})`;
   },
-  setups: ["http1", "http2", "http2c", "grpc"],
+  setups: ["http1", "http2", "http2c", "grpc", "exposed"],
   async start(lab, setup) {
     const port = await freePort();
     const file = join(lab.folder, "nginx.conf");

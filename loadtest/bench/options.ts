@@ -29,6 +29,7 @@ export interface BenchOptions {
   readonly workloads: readonly WorkloadName[];
   readonly proxies: readonly ProxyName[];
   readonly syscalls: boolean;
+  readonly hostile: boolean;
   readonly out: string;
 }
 
@@ -43,6 +44,7 @@ Measures mango-edge beside nginx and HAProxy on this machine, in turn, and compa
   --proxies A,B     ${PROXY_NAMES.join(", ")} (default all)
   --sessions N      idle TLS sessions held open (default 5000)
   --syscalls        instead: system calls per keep-alive request of every proxy, counted by strace
+  --hostile         instead: memory that hostile HTTP/2 clients take from every proxy
   --out FOLDER      where results.json, results.md and chart.svg go (default build/bench)
   --help            this text
 
@@ -76,6 +78,7 @@ function parse(args: readonly string[]) {
         help: { type: "boolean", short: "h" },
         quick: { type: "boolean" },
         syscalls: { type: "boolean" },
+        hostile: { type: "boolean" },
         rounds: { type: "string" },
         seconds: { type: "string" },
         sessions: { type: "string" },
@@ -100,6 +103,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     workloads: pick(values.only, WORKLOAD_NAMES, "only"),
     proxies: pick(values.proxies, PROXY_NAMES, "proxies"),
     syscalls: values.syscalls === true,
+    hostile: values.hostile === true,
     out: values.out ?? join(REPOSITORY, "build/bench"),
   };
 }

@@ -5,6 +5,7 @@ export const SETUPS = {
   http2: { client: "h2", upstream: "HTTP/1.1" },
   http2c: { client: "h2", upstream: "h2c" },
   grpc: { client: "h2", upstream: "gRPC over h2c" },
+  exposed: { client: "h2", upstream: "HTTP/1.1" }, // with the limits, deadlines and buffers that each proxy comes with
   tcp: { client: undefined, upstream: "the client's bytes" }, // nobody looks into what is inside TLS
 } as const;
 
