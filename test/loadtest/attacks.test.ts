@@ -12,11 +12,14 @@ function sent(name: RegExp): Frame[] {
   const attack = ATTACKS.find((each) => name.test(each.name));
   assert.ok(attack);
   const reader = new FrameReader();
-  return attack
-    .frames()
-    .take(PIECES)
-    .flatMap((piece) => reader.push(piece))
-    .toArray();
+  const frames: Frame[] = [];
+  const pieces = attack.frames();
+  for (let count = 0; count < PIECES; count++) {
+    const { value, done } = pieces.next();
+    if (done === true) break;
+    frames.push(...reader.push(value));
+  }
+  return frames;
 }
 
 const kinds = (frames: readonly Frame[]) => frames.map(({ type }) => type);
