@@ -341,6 +341,25 @@ StreamError h2_stream_error(uint32_t code) noexcept {
   }
 }
 
+const char* h2_reason(uint32_t code) noexcept {
+  switch (code) {
+    case NGHTTP2_FLOW_CONTROL_ERROR:
+      return "http2-flow-control";
+    case NGHTTP2_STREAM_CLOSED:
+      return "http2-stream-closed";
+    case NGHTTP2_FRAME_SIZE_ERROR:
+      return "http2-frame-size";
+    case NGHTTP2_COMPRESSION_ERROR:
+      return "http2-compression";
+    case NGHTTP2_ENHANCE_YOUR_CALM:
+      return "http2-control-flood";
+    case NGHTTP2_INTERNAL_ERROR:
+      return "http2-internal";
+    default:
+      return "http2-protocol";
+  }
+}
+
 void read_h2_priority(std::string_view value, H2Stream& stream) noexcept {
   std::string_view item;
   while (next_list_item(value, item)) {

@@ -152,6 +152,9 @@ class H2Session {
 [[nodiscard]] uint32_t h2_error_code(StreamError error) noexcept;
 [[nodiscard]] StreamError h2_stream_error(uint32_t code) noexcept;
 
+// A word for logs for a connection error, or one of a stream.
+[[nodiscard]] const char* h2_reason(uint32_t code) noexcept;
+
 // Reads a Priority field (RFC 9218 section 5); what is no such thing changes nothing.
 void read_h2_priority(std::string_view value, H2Stream& stream) noexcept;
 
