@@ -7,6 +7,10 @@ import { type Lab, PROXY_CORE } from "./lab.ts";
 import { type Contender, running } from "./proxy.ts";
 import { KEPT_CONNECTIONS, SETUPS, type Setup } from "./setups.ts";
 
+const POOL = `    timeouts: { idle: 1h }
+    connectionPool: { maxIdle: ${KEPT_CONNECTIONS} }
+`;
+
 interface Upstream {
   readonly url: string;
   readonly protocol?: string;
@@ -22,6 +26,7 @@ function upstreamOf(lab: Lab, setup: Setup): Upstream {
 function config(lab: Lab, setup: Setup): string {
   const { client } = SETUPS[setup];
   const { url, protocol } = upstreamOf(lab, setup);
+  const tuned = setup !== "exposed" && setup !== "tcp"; // a tunnel has neither requests nor a pool
   return `workers: 1
 admin: { address: "127.0.0.1:0" }
 accessLog: { enabled: false }
@@ -32,7 +37,7 @@ listeners:
     protocol: ${setup === "tcp" ? "tls" : "https"}
     backlog: 4096
     tls: { certificates: [bench], minVersion: "1.3"${client === undefined ? "" : `, alpn: [${client}]`} }
-${setup === "exposed" ? "" : "    timeouts: { idle: 1h }\n"}certificates:
+${tuned ? "    timeouts: { idle: 1h }\n" : ""}certificates:
   bench: { certFile: ${lab.certificate.certFile}, keyFile: ${lab.certificate.keyFile} }
 routes:
   - name: files
@@ -41,9 +46,7 @@ routes:
 upstreams:
   files:
     servers: [{ url: "${url}" }]
-${protocol === undefined ? "" : `    protocol: ${protocol}\n`}    timeouts: { idle: 1h }
-    connectionPool: { maxIdle: ${KEPT_CONNECTIONS} }
-`;
+${protocol === undefined ? "" : `    protocol: ${protocol}\n`}${tuned ? POOL : ""}`;
 }
 
 export const mangoEdge: Contender = {
