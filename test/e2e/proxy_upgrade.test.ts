@@ -1,37 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Upgraded connections: WebSocket with a real library on both ends, and the edges of the handshake in bytes.
+// Upgraded connections of HTTP/1.1: how they end, and the edges of the handshake in bytes. (WebSocket itself, over all
+// versions, is in websocket.test.ts.)
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
-import { type RawData, WebSocket, WebSocketServer } from "ws";
 import { proxyTo } from "../support/configs.ts";
 import { startEdge } from "../support/edge.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { fieldValue } from "../support/responses.ts";
 import { fileScope, type Scope } from "../support/scope.ts";
-import { httpUpstream, rawUpstream, type Script, type Upstream } from "../support/upstreams.ts";
+import { rawUpstream, type Script, type Upstream } from "../support/upstreams.ts";
+import { closeCode, echoSockets, openSocket } from "../support/websockets.ts";
 
 // One proxy for all, reloaded by every test.
 const edge = await startEdge(fileScope, proxyTo("http://127.0.0.1:1"));
-
-async function echoSockets(scope: Scope): Promise<Upstream> {
-  const upstream = await httpUpstream(scope);
-  const sockets = new WebSocketServer({ noServer: true });
-  upstream.server.on("upgrade", (request, socket, head) => {
-    sockets.handleUpgrade(request, socket, head, (peer) => {
-      peer.on("message", (data: RawData, isBinary: boolean) => peer.send(data, { binary: isBinary }));
-      peer.on("close", (code: number) => upstream.log.push(`websocket closed ${code}\n`));
-    });
-  });
-  return upstream;
-}
-
-async function openSocket(scope: Scope): Promise<WebSocket> {
-  const socket = new WebSocket(`ws://127.0.0.1:${edge.port("main")}/chat`, ["v2.chat"]);
-  scope.after(() => socket.terminate());
-  await once(socket, "open");
-  return socket;
-}
 
 const upgrade = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
 const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
@@ -42,51 +24,18 @@ async function rawUpgrade(scope: Scope, script: Script): Promise<{ client: RawCl
   return { client: await RawClient.open(scope, { port: edge.port("main") }), upstream };
 }
 
-test("WebSocket messages, text and binary, small and large, pass both ways", async (t) => {
-  await edge.reload(proxyTo((await echoSockets(t)).url));
-  const socket = await openSocket(t);
-  for (const message of ["hello", "", Buffer.from([0, 255, 1]), "x".repeat(1_000_000)]) {
-    socket.send(message);
-    const [data, isBinary] = (await once(socket, "message")) as [Buffer, boolean];
-    assert.equal(isBinary, typeof message !== "string");
-    assert.ok(Buffer.from(message).equals(data));
-  }
-});
-
-test("the close handshake passes and both connections end", async (t) => {
-  const upstream = await echoSockets(t);
-  await edge.reload(proxyTo(upstream.url));
-  const socket = await openSocket(t);
-  socket.close(4001, "bye");
-  const [code] = await once(socket, "close");
-  assert.equal(code, 4001);
-  await upstream.log.wait("websocket closed 4001");
-  await upstream.log.wait("closed");
-});
-
 test("an upstream that dies ends the tunnel at the client", async (t) => {
   const upstream = await echoSockets(t);
   await edge.reload(proxyTo(upstream.url));
-  const socket = await openSocket(t);
-  const closed = once(socket, "close");
-  socket.on("error", () => {});
+  const socket = await openSocket(t, edge.port("main"));
+  const closed = closeCode(socket);
   await upstream.stop();
-  const [code] = await closed;
-  assert.equal(code, 1006);
-});
-
-test("tunnels survive a reload and carry on", async (t) => {
-  const config = proxyTo((await echoSockets(t)).url);
-  await edge.reload(config);
-  const socket = await openSocket(t);
-  await edge.reload({ ...config, routes: [{ name: "renamed", backendRefs: [{ name: "app" }] }] });
-  socket.send("still here");
-  assert.equal(String((await once(socket, "message"))[0]), "still here");
+  assert.equal(await closed, 1006);
 });
 
 test("the access log tells a tunnel by its 101", async (t) => {
   await edge.reload(proxyTo((await echoSockets(t)).url));
-  const socket = await openSocket(t);
+  const socket = await openSocket(t, edge.port("main"));
   socket.close();
   await once(socket, "close");
   await edge.accessRecord((record) => record["status"] === 101 && record["path"] === "/chat");
