@@ -5,6 +5,7 @@
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import {
+  data,
   errorName,
   type Frame,
   FrameReader,
@@ -105,6 +106,12 @@ export class H2Peer {
   request(stream: number, ask: Ask = {}): Buffer {
     const flag = ask.open === true ? flags.endHeaders : flags.endHeaders | flags.endStream;
     return headers(stream, encode(this.requestFields(ask)), flag);
+  }
+
+  // The same with its content, if there is any.
+  wholeRequest(stream: number, ask: Ask, content?: string): Buffer[] {
+    if (content === undefined) return [this.request(stream, ask)];
+    return [this.request(stream, { ...ask, open: true }), data(stream, content, flags.endStream)];
   }
 
   requestFields({ path = "/", method = "GET", authority = "site.example", fields = [] }: Ask = {}): Field[] {
