@@ -6,7 +6,7 @@ import type { ControlFacts } from "../metrics/control_metrics.ts";
 import type { Counters } from "../metrics/counters.ts";
 import type { Addon, Versions } from "./addon.ts";
 import type { BanEntry } from "./bans.ts";
-import { describeCertificate } from "./certificate_info.ts";
+import { describeCertificates } from "./certificate_info.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type ConfigSource, type Loaded, restartDifferences } from "./config_source.ts";
 import type {
@@ -179,7 +179,7 @@ export class EdgeController implements Controller {
     const endpoints = await this.#findEndpoints(loaded.open);
     const generation = this.generation + 1;
     const snapshot = loaded.compile({ generation, ticketKeys: tickets.keys, endpoints });
-    const certificates = snapshot.certificates.map(describeCertificate);
+    const certificates = describeCertificates(snapshot);
     const plane = this.#livePlane();
     const listeners = plane.apply(snapshot);
     await plane.settled(); // "applied" is true of all workers, removed listeners included
