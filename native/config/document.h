@@ -268,12 +268,14 @@ struct UpstreamTls {
   std::string cert_pem;                // of the client; "" = none
   std::string key_pem;                 // secret
   uint16_t min_version = kTls12;
+  [[nodiscard]] bool operator==(const UpstreamTls&) const = default;
 };
 
 struct UpstreamHttp2 {
   uint32_t max_concurrent_streams = 0;  // of our own on one connection; the peer's limit counts, too
   uint32_t stream_window_bytes = 0;
   uint32_t connection_window_bytes = 0;
+  [[nodiscard]] bool operator==(const UpstreamHttp2&) const = default;
 };
 
 struct Upstream {

@@ -27,8 +27,9 @@ struct Run {
 
 Run serve(std::string_view bytes, uint32_t seed) {
   Whim whim(seed);
+  WhimSink sink(whim);
   Heads heads;
-  H1ServerCodec codec(HeadLimits{}, heads);
+  H1ServerCodec codec(HeadLimits{}, heads, sink);
   ServerNotes notes(whim);
   notes.codec = &codec;
   (void)feed(bytes, whim, [&](std::span<char> piece) {
@@ -41,10 +42,12 @@ Run serve(std::string_view bytes, uint32_t seed) {
 
 Run exchange(std::string_view bytes, uint32_t seed, char side) {
   Whim whim(seed);
+  WhimSink sink(whim);
   Heads heads;
-  H1ClientCodec codec(heads);
+  H1ClientCodec codec(heads, sink);
   ClientNotes notes(whim);
-  codec.start(1, side == 'h' ? Method::head : Method::get, Framing::none, side == 't');
+  require(codec.start({"", side == 'h' ? Method::head : Method::get, Framing::none, side == 't'}) != nullptr,
+          "a fresh connection takes a request");
   (void)feed(bytes, whim, [&](std::span<char> piece) {
     const size_t used = codec.receive(piece, notes);
     require(used <= piece.size(), "no more is used than there is");

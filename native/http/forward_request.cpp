@@ -166,6 +166,7 @@ void write_connection_fields(RequestWriter& writer) noexcept {
   if (writer.how.upgrade && !writer.head.upgrade.empty()) {
     out.field("Connection", "upgrade");
     out.field("Upgrade", writer.head.upgrade);
+    if (!writer.how.websocket_key.empty()) out.field("Sec-WebSocket-Key", writer.how.websocket_key);
   } else if (accepts_trailers(writer.head.fields)) {
     out.field("Connection", "TE");
     out.field("TE", "trailers");

@@ -32,6 +32,7 @@ struct RequestForwarding {
   std::string_view request_id;      // X-Request-Id to send
   bool trusted = false;             // the peer's own forwarding fields are kept and extended
   bool upgrade = false;             // forward Connection: upgrade and the Upgrade field
+  std::string_view websocket_key;   // Sec-WebSocket-Key to add: a client that speaks HTTP/2 sends none
   Framing framing = Framing::none;
   uint64_t content_length = 0;
   const FieldModifier* modifier = nullptr;  // may be null

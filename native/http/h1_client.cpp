@@ -21,24 +21,40 @@ void H1ClientCodec::set_state(State next) noexcept {
   state_ = next;
 }
 
-void H1ClientCodec::start(StreamId stream, Method method, Framing framing, bool wants_upgrade) noexcept {
+Stream* H1ClientCodec::start(const RequestStart& request) {
+  if (capacity() == 0) return nullptr;
   set_state(State::head);
-  stream_ = stream;
-  method_ = method;
-  wants_upgrade_ = wants_upgrade;
+  ++stream_.id;
+  open_ = true;
+  method_ = request.method;
+  wants_upgrade_ = request.upgrade;
   interim_heads_ = 0;
   scanned_ = 0;
-  request_ended_ = framing == Framing::none;
-  writer_.start(framing);
+  request_ended_ = request.framing == Framing::none;
+  writer_.start(request.framing);
+  (void)sink_.put(request.head);  // a connection that takes no more says so by itself
+  return &stream_;
 }
 
-size_t H1ClientCodec::send_data(StreamId, std::string_view content, Sink& sink) {
-  return state_ == State::tunnel ? sink.offer(content) : writer_.data(content, sink);
+size_t H1ClientCodec::send_data(Stream&, std::string_view content) {
+  return state_ == State::tunnel ? sink_.offer(content) : writer_.data(content, sink_);
 }
 
-bool H1ClientCodec::send_end(StreamId, std::string_view trailers, Sink& sink) {
+bool H1ClientCodec::send_end(Stream&, std::string_view trailers) {
   request_ended_ = true;
-  return writer_.end(trailers, sink);
+  if (state_ != State::tunnel) return writer_.end(trailers, sink_);
+  sink_.finish();
+  return true;
+}
+
+bool H1ClientCodec::finish(Stream&) {
+  open_ = false;
+  stream_.user = nullptr;
+  return reusable();
+}
+
+void H1ClientCodec::writable(ClientEvents& events) {
+  if (open_) events.on_request_writable(stream_);
 }
 
 size_t H1ClientCodec::receive(std::span<char> bytes, ClientEvents& events) {
@@ -140,6 +156,10 @@ bool H1ClientCodec::give(std::string_view slice, size_t consumed, size_t& used, 
 }
 
 bool H1ClientCodec::receive_end(ClientEvents& events) {
+  if (state_ == State::tunnel) {
+    events.on_response_end(stream_, {});
+    return true;
+  }
   if (state_ != State::body || !reader_.finish()) return false;
   keep_alive_ = false;
   set_state(State::idle);

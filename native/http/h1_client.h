@@ -11,16 +11,23 @@ namespace mango::http {
 
 class H1ClientCodec final : public ClientCodec {
  public:
-  explicit H1ClientCodec(Heads& heads) noexcept : heads_(heads) {}
+  H1ClientCodec(Heads& heads, Sink& sink) noexcept : heads_(heads), sink_(sink) {}
 
-  void start(StreamId stream, Method method, Framing framing, bool wants_upgrade) noexcept override;
-  [[nodiscard]] size_t send_data(StreamId stream, std::string_view content, Sink& sink) override;
-  [[nodiscard]] bool send_end(StreamId stream, std::string_view trailers, Sink& sink) override;
+  [[nodiscard]] Stream* start(const RequestStart& request) override;
+  [[nodiscard]] size_t send_data(Stream& stream, std::string_view content) override;
+  [[nodiscard]] bool send_end(Stream& stream, std::string_view trailers) override;
+  [[nodiscard]] bool finish(Stream& stream) override;
   [[nodiscard]] size_t receive(std::span<char> bytes, ClientEvents& events) override;
   [[nodiscard]] bool receive_end(ClientEvents& events) override;
+  void writable(ClientEvents& events) override;
+  [[nodiscard]] bool resume(Stream&, ClientEvents&) override { return false; }
+  [[nodiscard]] size_t capacity() const noexcept override { return reusable() && !open_ ? 1 : 0; }
   [[nodiscard]] bool reusable() const noexcept override {
     return state_ == State::idle && keep_alive_ && request_ended_;
   }
+  [[nodiscard]] bool tunnels() const noexcept override { return true; }
+  [[nodiscard]] bool settled() const noexcept override { return true; }
+  [[nodiscard]] bool multiplexed() const noexcept override { return false; }
 
  private:
   enum class State : uint8_t {
@@ -38,14 +45,16 @@ class H1ClientCodec final : public ClientCodec {
   void refuse(const Refusal& refusal, ClientEvents& events);
 
   Heads& heads_;
+  Sink& sink_;
+  Stream stream_;
   BodyReader reader_;
   BodyWriter writer_;
   size_t scanned_ = 0;
   size_t content_left_ = 0;  // see H1ServerCodec
-  StreamId stream_ = 0;
   Method method_ = Method::other;
   State state_ = State::idle;
   uint8_t interim_heads_ = 0;
+  bool open_ = false;  // the stream has an exchange
   bool keep_alive_ = true;
   bool wants_upgrade_ = false;
   bool request_ended_ = true;

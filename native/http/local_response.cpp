@@ -47,9 +47,42 @@ void write_fields(HeadWriter& out, const LocalResponse& how) noexcept {
   }
 }
 
+// gRPC over HTTP/2, "Responses": what fails at once is one block of fields.
+void write_grpc_response(HeadWriter& out, const LocalResponse& how) noexcept {
+  out.raw("HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n");
+  if (!how.date.empty()) out.field("Date", how.date);
+  if (!how.request_id.empty()) out.field("X-Request-Id", how.request_id);
+  out.field("Grpc-Status", static_cast<uint64_t>(how.grpc_status));
+  out.field("Grpc-Message", reason_phrase(how.status));
+  if (!how.keep_alive) out.field("Connection", "close");
+  out.raw("\r\n");
+}
+
 }  // namespace
 
+int grpc_status_of(uint16_t status) noexcept {
+  switch (status) {
+    case 400:
+      return 13;  // INTERNAL
+    case 401:
+      return 16;  // UNAUTHENTICATED
+    case 403:
+      return 7;  // PERMISSION_DENIED
+    case 404:
+      return 12;  // UNIMPLEMENTED
+    case 504:
+      return 4;  // DEADLINE_EXCEEDED
+    case 429:
+    case 502:
+    case 503:
+      return 14;  // UNAVAILABLE
+    default:
+      return 2;  // UNKNOWN
+  }
+}
+
 void write_local_response(HeadWriter& out, const LocalResponse& how) noexcept {
+  if (how.grpc_status >= 0) return write_grpc_response(out, how);
   const std::string_view phrase = reason_phrase(how.status);
   out.raw("HTTP/1.1 ");
   out.number(how.status);

@@ -7,8 +7,19 @@
 
 namespace mango::net {
 
+namespace {
+
+constexpr size_t kFirstBatchBytes = 4096;
+
+}  // namespace
+
 void WorkerIo::flush_writer() {
   if (writer_ != nullptr) writer_->flush();
+}
+
+void WorkerIo::flush_batches() {
+  for (size_t i = 0; i < batches_.size(); ++i) batches_[i]->flush_batch();
+  batches_.clear();
 }
 
 bool Connection::attach(Stream stream, bool connecting) {
@@ -17,6 +28,13 @@ bool Connection::attach(Stream stream, bool connecting) {
   was_handshaking_ = stream_.handshaking();
   interest_ = connecting ? EPOLLOUT : EPOLLIN;
   return io_.loop.watch(stream_.fd(), *this, interest_);
+}
+
+bool Connection::start_tls(SslPointer ssl) {
+  if (!stream_.start_tls(std::move(ssl))) return false;
+  was_handshaking_ = true;
+  io_.loop.again(*this);  // a client speaks first, and a server's peer may have spoken already
+  return true;
 }
 
 void Connection::close_stream() noexcept {
@@ -33,7 +51,7 @@ void Connection::discard_output() noexcept {
     io_.out_used_ = 0;
   }
   pending_ = Buffer();
-  wants_writable_ = false;
+  wants_writable_ = in_batch_ = false;
 }
 
 // --- a turn
@@ -61,7 +79,9 @@ void Connection::turn_output(uint32_t events) {
     on_output_failed(std::exchange(output_error_, Io::ok));
     return;
   }
-  if ((events & EPOLLOUT) == 0 || !flush() || !wants_writable_) return;
+  // All may have gone with a batch since the writer was refused.
+  const bool ready = (events & EPOLLOUT) != 0 || (wants_writable_ && pending_.empty());
+  if (!ready || !flush() || !wants_writable_) return;
   wants_writable_ = false;
   on_writable();
 }
@@ -93,7 +113,8 @@ void Connection::turn_input(uint32_t events) {
 bool Connection::receive_once() {
   const bool fresh = kept_.empty();
   if (!fresh && !room_in_kept()) return false;
-  const std::span<char> room = fresh ? std::span<char>(io_.in_.get(), WorkerIo::kScratchBytes) : kept_.room();
+  std::span<char> room = fresh ? std::span<char>(io_.in_.get(), WorkerIo::kScratchBytes) : kept_.room();
+  room = room.first(std::min(room.size(), input_limit_));
   const Transfer got = stream_.recv(room);
   if (was_handshaking_ && !stream_.handshaking() && got.io == Io::again) return complete_handshake();
   if (got.io == Io::again) return false;
@@ -171,10 +192,33 @@ void Connection::resume_input() {
 
 bool Connection::write(std::string_view bytes) {
   if (!stream_.is_open() || output_error_ != Io::ok) return false;
-  if (pending_.empty() ? gather(bytes) : keep_output(bytes)) return true;
+  if (batching_ ? put_by(bytes) : pending_.empty() ? gather(bytes) : keep_output(bytes)) return true;
   output_error_ = Io::failed;  // there is a hole in the output now: nothing may follow it
   io_.loop.again(*this);
   return false;
+}
+
+bool Connection::put_by(std::string_view bytes) {
+  const bool first = pending_.empty();
+  if (first && !pending_) pending_ = io_.pool.take(std::max<size_t>(bytes.size(), kFirstBatchBytes));
+  if (!keep_output(bytes)) return false;
+  if (!first) return true;  // in the batch already, or waiting for the peer
+  in_batch_ = true;
+  io_.batches_.push_back(this);
+  return true;
+}
+
+bool Connection::congested() {
+  if (pending_.size() < kBatchBytes) return false;
+  if (std::exchange(in_batch_, false) && flush()) return false;
+  wants_writable_ = true;
+  return true;
+}
+
+void Connection::flush_batch() {
+  if (!stream_.is_open()) return;
+  if (std::exchange(in_batch_, false) && flush() && wants_writable_) io_.loop.again(*this);
+  update_interest();
 }
 
 bool Connection::gather(std::string_view bytes) {
@@ -285,7 +329,7 @@ void Connection::finish_output() {
 
 void Connection::update_interest() {
   uint32_t wanted = 0;
-  if (connecting_ || wants_writable_ || !pending_.empty()) wanted |= EPOLLOUT;
+  if (connecting_ || output_pending()) wanted |= EPOLLOUT;
   if (!connecting_ && !paused_ && !input_ended_) wanted |= stream_.waits_for_write() ? EPOLLOUT : EPOLLIN;
   if (wanted == interest_ || deaf_) return;
   if (io_.loop.rewatch(stream_.fd(), *this, wanted)) interest_ = wanted;

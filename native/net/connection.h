@@ -13,6 +13,7 @@
 
 #include <array>
 #include <memory>
+#include <vector>
 
 #include "net/buffer_pool.h"
 #include "net/loop.h"
@@ -34,6 +35,8 @@ class WorkerIo {
 
   // Sends what the last writer gathered. Called at the end of every turn, and when the writer changes.
   void flush_writer();
+  // Sends what batching connections put by. Called once after each turn of the loop.
+  void flush_batches();
 
   Loop& loop;
   BufferPool& pool;
@@ -44,6 +47,7 @@ class WorkerIo {
   std::unique_ptr<char[]> out_;
   size_t out_used_ = 0;
   Connection* writer_ = nullptr;
+  std::vector<Connection*> batches_;
 };
 
 class Connection : public Handler {
@@ -57,7 +61,12 @@ class Connection : public Handler {
   // Offers content; answers how much was taken. Less than all: on_writable() will follow.
   [[nodiscard]] size_t write_through(std::string_view bytes);
   // The peer has not taken all that was meant for it.
-  [[nodiscard]] bool output_pending() const noexcept { return !pending_.empty() || wants_writable_; }
+  [[nodiscard]] bool output_pending() const noexcept {
+    return wants_writable_ || (!pending_.empty() && !in_batch_);
+  }
+  // Whether so much waits for the peer that content should wait, too; on_writable() will follow then. For
+  // connections whose content goes through write().
+  [[nodiscard]] bool congested();
 
   void pause_input() noexcept { paused_ = true; }
   void resume_input();
@@ -87,6 +96,13 @@ class Connection : public Handler {
 
   // Takes over a stream; `connecting` if its connect is in progress. False if the loop cannot watch it.
   [[nodiscard]] bool attach(Stream stream, bool connecting);
+  // Goes on under TLS; on_handshake_done() follows, or on_input_end().
+  [[nodiscard]] bool start_tls(SslPointer ssl);
+  // Receives at most so many bytes at a time: what is behind them stays in the stream.
+  void limit_input(size_t bytes) noexcept { input_limit_ = bytes; }
+  // From here on what is written waits for the end of the loop's turn, so that the messages of many streams
+  // leave in one send.
+  void batch_output() noexcept { batching_ = true; }
   // Sends everything gathered or kept; false while some is left.
   bool flush();
   // FIN once all is sent.
@@ -108,6 +124,7 @@ class Connection : public Handler {
   static constexpr size_t kGatherLimitBytes = WorkerIo::kScratchBytes / 2;
   static constexpr size_t kRecordBytes = 16 * 1024;  // what one TLS record holds
   static constexpr int kReceivesPerTurn = 4;         // then others get their turn
+  static constexpr size_t kBatchBytes = 64 * 1024;   // a batch this large is sent at once
 
   void complete_connect();
   void turn_output(uint32_t events);
@@ -122,6 +139,8 @@ class Connection : public Handler {
   bool send_all(std::string_view& bytes);
   [[nodiscard]] bool keep_output(std::string_view bytes);
   [[nodiscard]] bool gather(std::string_view bytes);
+  [[nodiscard]] bool put_by(std::string_view bytes);
+  void flush_batch();
   void update_interest();
 
   WorkerIo& io_;
@@ -131,6 +150,7 @@ class Connection : public Handler {
   uint64_t bytes_in_ = 0;
   uint64_t bytes_out_ = 0;
   uint64_t sent_ms_ = 0;
+  size_t input_limit_ = WorkerIo::kScratchBytes;
   uint32_t interest_ = 0;
   Io output_error_ = Io::ok;
   bool connecting_ = false;
@@ -141,6 +161,8 @@ class Connection : public Handler {
   bool finishing_ = false;       // FIN after pending_
   bool finished_ = false;
   bool was_handshaking_ = false;
+  bool batching_ = false;
+  bool in_batch_ = false;  // pending_ waits for the end of the turn, not for the peer
 };
 
 }  // namespace mango::net

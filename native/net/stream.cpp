@@ -100,6 +100,15 @@ void Stream::set_no_delay() noexcept {
   if (socket_ != nullptr) (void)engine_->socket_set_option(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+Endpoint Stream::local() const noexcept {
+  Endpoint endpoint;
+  if (socket_ == nullptr) return endpoint;
+  endpoint.length = sizeof endpoint.storage;
+  auto* address = reinterpret_cast<sockaddr*>(&endpoint.storage);
+  if (engine_->socket_get_name(socket_, address, &endpoint.length) != MANGO_STATUS_OK) endpoint = Endpoint();
+  return endpoint;
+}
+
 bool Stream::start_tls(SslPointer ssl) noexcept {
   if (engine_->socket_set_ssl(socket_, ssl.get()) != MANGO_STATUS_OK) return false;
   ssl_ = std::move(ssl);

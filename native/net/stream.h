@@ -94,6 +94,8 @@ class Stream {
 
   [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
   [[nodiscard]] int fd() const noexcept { return fd_; }
+  // The address on our side; empty for a Unix socket.
+  [[nodiscard]] Endpoint local() const noexcept;
   // Why the last `tls` result on this thread came about, as a stable word; clears OpenSSL's queue.
   [[nodiscard]] static const char* tls_error() noexcept;
 

@@ -60,10 +60,18 @@ struct ListenerCounters {
 };
 
 struct RouteCounters {
+  static constexpr size_t kGrpcStatuses = 17;
   std::string name;  // set once, before any worker sees the block
   StatusCounts requests;
   OwnCounter active, request_bytes, response_bytes;
+  OwnCounter connections;  // of plain TCP and passed-on TLS, which have no status
   Histogram seconds;
+  // By grpc-status (0 to 16); the last for responses without one.
+  std::array<OwnCounter, kGrpcStatuses + 1> grpc;
+  void count_grpc(int status) noexcept {
+    ++grpc[status >= 0 && status < static_cast<int>(kGrpcStatuses) ? static_cast<size_t>(status)
+                                                                   : kGrpcStatuses];
+  }
 };
 
 struct ServerCounters {

@@ -49,7 +49,7 @@ void DataPlane::stop() {
 
 bool DataPlane::apply(std::string_view snapshot_json, std::string& answer, DataPlaneError& error) {
   SnapshotError snapshot_error;
-  const auto snapshot = Snapshot::build(snapshot_json, snapshot_error);
+  const auto snapshot = Snapshot::build(snapshot_json, snapshot_.get(), snapshot_error);
   if (!snapshot) {
     error = {snapshot_error.code, snapshot_error.message};
     return false;

@@ -13,8 +13,13 @@ void Exchange::account() {
   if (status_ == 0) status_ = kClientClosed;
   RouteCounters& counters = route_ == kNone ? *view_->no_route : *view_->routes[route_];
   if (route_ != kNone || std::strcmp(reason_, "no_route") == 0) --counters.active;
-  counters.requests.count(status_);
-  counters.seconds.observe_ns(worker_.loop().refresh_now() - started_ns_);
+  if (bytes_) ++counters.connections;
+  if (grpc_) counters.count_grpc(grpc_status_);
+  if (bytes_)
+    ++counters.connections;
+  else
+    counters.requests.count(status_);
+  if (!bytes_) counters.seconds.observe_ns(worker_.loop().refresh_now() - started_ns_);
   counters.request_bytes += request_bytes_;
   counters.response_bytes += response_bytes_;
   if (*reason_ != '\0') worker_.counters().rare.count_reason(reason_);
@@ -31,8 +36,16 @@ void Exchange::note_request(const http::RequestHead& head) {
       .text("host", head.authority.substr(0, 255))
       .text("path", head.path.substr(0, kMaxLoggedBytes));
   if (head.has_query) line.text("query", head.query.substr(0, kMaxLoggedBytes));
-  line.text("protocol", head.version == http::Version::http10 ? "HTTP/1.0" : "HTTP/1.1");
+  constexpr std::array<std::string_view, 3> kProtocols = {"HTTP/1.0", "HTTP/1.1", "HTTP/2.0"};
+  line.text("protocol", kProtocols.at(static_cast<size_t>(head.version)));
   if (agent != nullptr) line.text("userAgent", agent->value.substr(0, 512));
+  note_ = worker_.buffers().keep(std::string_view(text).substr(1));
+}
+
+void Exchange::note_connection() {
+  std::string& text = worker_.line();
+  text.clear();
+  JsonLine(text).text("protocol", session_->secure() ? "TLS" : "TCP");
   note_ = worker_.buffers().keep(std::string_view(text).substr(1));
 }
 
@@ -49,9 +62,10 @@ void Exchange::log() {
       .members(note_.text())
       .text("route", route_name())
       .text("upstream", upstream_name())
-      .text("server", server_ == nullptr ? std::string_view() : std::string_view(server_->key()))
-      .number("status", status_)
-      .number("requestBytes", request_bytes_)
+      .text("server", server_ == nullptr ? std::string_view() : std::string_view(server_->key()));
+  if (!bytes_) line.number("status", status_);
+  if (grpc_ && grpc_status_ >= 0) line.number("grpcStatus", static_cast<uint64_t>(grpc_status_));
+  line.number("requestBytes", request_bytes_)
       .number("responseBytes", response_bytes_)
       .real("seconds", seconds(started_ns_, now_ns))
       .real("upstreamSeconds", seconds(sent_ns_, answered_ns_))

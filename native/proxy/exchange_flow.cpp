@@ -1,37 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 // What flows through an exchange: request content up, response heads and content down, tunnels both ways.
+#include <strings.h>
+
+#include <algorithm>
+#include <charconv>
+
 #include "proxy/exchange.h"
 #include "proxy/session.h"
 
 namespace mango::proxy {
 
+namespace {
+
+constexpr int kGrpcUnknown = 2;
+
+int parse_grpc_status(std::string_view text) noexcept {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  int status = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), status);
+  return error == std::errc() && status >= 0 && status <= 16 ? status : kGrpcUnknown;
+}
+
+}  // namespace
+
 // --- the request's content
 // ----------------------------------------------------------------------------------
 
 size_t Exchange::on_request_data(std::string_view content) {
-  if (state_ == ExchangeState::finished)
-    return content.size();  // answered already: drained, within the session's limit
-  if (upstream_ == nullptr || !upstream_->ready()) return 0;
-  const size_t taken = upstream_->codec().send_data(stream_, content, *upstream_);
+  if (state_ == ExchangeState::finished) return content.size();
+  const bool opening = (upgrade_ || bytes_) && state_ != ExchangeState::tunnel;
+  const size_t taken = up_ == nullptr || opening ? 0 : upstream_->codec().send_data(*up_, content);
+  request_paused_ = taken < content.size();
   if (taken == 0) return 0;
   content_sent_ = true;
   request_bytes_ += taken;
+  moved_ms_ = worker_.loop().now_ms();
   on_upstream_progress();
   return taken;
 }
 
 void Exchange::on_request_end(std::string_view trailers) {
   request_ended_ = true;
-  if (state_ != ExchangeState::waiting && state_ != ExchangeState::responding)
-    return;  // send_request() ends it
-  if (framing_ == http::Framing::none || upstream_ == nullptr) return;
+  if (state_ == ExchangeState::tunnel && upstream_ended_) {
+    finish();
+    return;
+  }
+  const bool sending = state_ == ExchangeState::waiting || state_ == ExchangeState::responding;
+  if (up_ == nullptr || (sending && framing_ == http::Framing::none)) return;  // send_request() ends it
   on_upstream_progress();
-  (void)upstream_->codec().send_end(stream_, trailers, *upstream_);
-  set_deadline();
+  (void)upstream_->codec().send_end(*up_, trailers);
+  if (sending) set_deadline();
 }
 
 void Exchange::on_upstream_writable() {
-  session_->resume_input();
+  request_paused_ = false;
+  moved_ms_ = worker_.loop().now_ms();
+  session_->resume_request(*this);
 }
 
 // --- the response
@@ -40,27 +64,31 @@ void Exchange::on_upstream_writable() {
 // What an exchange without an upstream answers with. False once a response was begun.
 bool Exchange::answer(uint16_t status, const char* reason, std::string_view location) {
   if (response_started_ || state_ == ExchangeState::finished) return false;
-  detach_upstream(false);
+  detach_upstream();
   response_started_ = true;
-  status_ = status;
+  status_ = grpc_ ? 200 : status;
+  if (grpc_) grpc_status_ = http::grpc_status_of(status);
   if (*reason_ == '\0') reason_ = reason;
   http::LocalResponse response{.status = status,
                                .keep_alive = session_->may_persist() && session_->can_drain_request(),
                                .date = worker_.date(),
                                .request_id = {request_id_.data(), request_id_bytes_},
-                               .location = location};
+                               .location = location,
+                               .grpc_status = grpc_status_};
   if (status == 429 || status == 503) response.retry_after_s = 1;
-  (void)session_->codec().send_local(stream_, response, *session_);
+  (void)session_->codec().send_local(*stream_, response);
   finish();
   return true;
 }
 
-void Exchange::on_interim(http::StreamId, http::ResponseHead& head) {
+void Exchange::on_interim(http::ResponseHead& head) {
+  on_upstream_spoke();
   if (state_ != ExchangeState::waiting) return;
-  (void)session_->codec().send_head(stream_, head, {}, *session_);
+  (void)session_->codec().send_head(*stream_, head, {});
 }
 
-void Exchange::on_response(http::StreamId, http::ResponseHead& head) {
+void Exchange::on_response(http::ResponseHead& head) {
+  on_upstream_spoke();
   if (state_ != ExchangeState::waiting) return;
   answered_ns_ = worker_.loop().now_ns();
   server_->counters().response.observe_ns(answered_ns_ - sent_ns_);
@@ -82,43 +110,59 @@ void Exchange::on_response(http::StreamId, http::ResponseHead& head) {
       .request_id = {request_id_.data(), request_id_bytes_},
       .date = worker_.date(),
       .modifier = parts.response_modifier.empty() ? nullptr : &parts.response_modifier};
-  if (!session_->codec().send_head(stream_, head, how, *session_)) session_->cut();
+  if (grpc_) note_grpc_status(head.fields);
+  if (!session_->codec().send_head(*stream_, head, how)) session_->cut(*this);
 }
 
-size_t Exchange::on_response_data(http::StreamId, std::string_view content) {
+size_t Exchange::on_response_data(std::string_view content) {
   if (state_ == ExchangeState::finished) return content.size();
-  if (state_ == ExchangeState::tunnel) {
-    const size_t taken = session_->offer(content);
-    response_bytes_ += taken;
-    if (taken < content.size()) upstream_->pause_input();
-    session_->tunnel_moved();
-    return taken;
-  }
-  const size_t taken = session_->codec().send_data(stream_, content, *session_);
+  on_upstream_progress();
+  const size_t taken = session_->codec().send_data(*stream_, content);
   response_bytes_ += taken;
-  if (taken < content.size() && upstream_ != nullptr) {
-    upstream_->pause_input();
-    session_->watch_output();
+  if (taken > 0) moved_ms_ = worker_.loop().now_ms();
+  if (taken == content.size()) {
+    stalled_ms_ = 0;
+  } else if (up_ != nullptr) {
+    session_->watch_output(*this);
+    if (session_->codec().multiplexed() && (stalled_ms_ == 0 || taken > 0))
+      stalled_ms_ = worker_.loop().now_ms();
   }
   return taken;
 }
 
 void Exchange::on_client_writable() {
-  if (upstream_ != nullptr) upstream_->resume_input();
+  if (up_ != nullptr) upstream_->resume(*up_);
 }
 
-void Exchange::on_response_end(http::StreamId, std::string_view trailers) {
+void Exchange::on_response_end(std::string_view trailers) {
+  if (state_ == ExchangeState::tunnel) {
+    upstream_ended_ = true;
+    (void)session_->codec().send_end(*stream_, {});
+    if (request_ended_) finish();
+    return;
+  }
   if (state_ != ExchangeState::responding) return;
-  (void)session_->codec().send_end(stream_, trailers, *session_);
-  detach_upstream(request_ended_);
+  if (grpc_) note_grpc_trailers(trailers);
+  (void)session_->codec().send_end(*stream_, trailers);
+  detach_upstream();
   finish();
 }
 
-void Exchange::on_response_error(http::StreamId, const http::Refusal& refusal) {
-  detach_upstream(false);
-  server_->failed(refusal.reason);
-  reason_ = refusal.reason;
-  fail(config::Trigger::upstream_reset, refusal.reason);
+// In the head where the response is nothing else ("Trailers-Only"), else in the trailers.
+void Exchange::note_grpc_status(const http::FieldList& fields) noexcept {
+  const http::Field* status = fields.find("grpc-status");
+  if (status != nullptr) grpc_status_ = parse_grpc_status(status->value);
+}
+
+void Exchange::note_grpc_trailers(std::string_view trailers) noexcept {
+  constexpr std::string_view kName = "grpc-status:";
+  while (!trailers.empty()) {
+    const size_t end = std::min(trailers.find("\r\n"), trailers.size());
+    const std::string_view line = trailers.substr(0, end);
+    if (line.size() > kName.size() && ::strncasecmp(line.data(), kName.data(), kName.size()) == 0)
+      grpc_status_ = parse_grpc_status(line.substr(kName.size()));
+    trailers.remove_prefix(std::min(end + 2, trailers.size()));
+  }
 }
 
 // --- tunnels
@@ -128,40 +172,36 @@ void Exchange::on_response_error(http::StreamId, const http::Refusal& refusal) {
 // would be a tunnel: a smuggling attempt, or a broken client.
 void Exchange::open_tunnel(http::ResponseHead& head) {
   if (session_->has_early_bytes()) {
-    detach_upstream(false);
+    detach_upstream();
     fail(config::Trigger::protocol_error, "bytes-before-upgrade");
     return;
   }
+  (void)session_->codec().send_head(
+      *stream_, head,
+      {.upgrade = true, .request_id = {request_id_.data(), request_id_bytes_}, .date = worker_.date()});
+  enter_tunnel();
+}
+
+void Exchange::open_bytes_tunnel() {
+  on_upstream_spoke();
+  server_->succeeded();
+  status_ = 200;
+  enter_tunnel();
+}
+
+void Exchange::enter_tunnel() {
   set_state(ExchangeState::tunnel);
   response_started_ = true;
   head_ = net::Buffer();
   timer_.clear();  // from here on the session's idle timeout rules
-  (void)session_->codec().send_head(
-      stream_, head,
-      {.upgrade = true, .request_id = {request_id_.data(), request_id_bytes_}, .date = worker_.date()},
-      *session_);
+  moved_ms_ = worker_.loop().now_ms();
   session_->enter_tunnel();
-}
-
-size_t Exchange::on_tunnel_data(std::string_view bytes) {
-  if (upstream_ == nullptr) return bytes.size();
-  const size_t taken = upstream_->codec().send_data(stream_, bytes, *upstream_);
-  request_bytes_ += taken;
-  return taken;
-}
-
-void Exchange::on_client_ended() {
-  client_ended_ = true;
-  if (upstream_ended_ || upstream_ == nullptr)
-    finish();
+  // Of HTTP/1.1 the request has ended, and the tunnel begun; others may have closed their half already.
+  if (upgrade_ && !session_->codec().multiplexed()) request_ended_ = false;
+  if (request_ended_)
+    (void)upstream_->codec().send_end(*up_, {});
   else
-    upstream_->end_tunnel();
-}
-
-void Exchange::on_upstream_ended() {
-  upstream_ended_ = true;
-  session_->end_tunnel_output();
-  if (client_ended_) finish();
+    session_->resume_request(*this);
 }
 
 }  // namespace mango::proxy

@@ -5,7 +5,8 @@
 
 namespace mango::proxy {
 
-std::shared_ptr<const Snapshot> Snapshot::build(std::string_view json, SnapshotError& error) {
+std::shared_ptr<const Snapshot> Snapshot::build(std::string_view json, const Snapshot* before,
+                                                SnapshotError& error) {
   std::shared_ptr<Snapshot> self(new Snapshot());
   config::DecodeError decode_error;
   error.code = "SNAPSHOT_INVALID";
@@ -14,7 +15,9 @@ std::shared_ptr<const Snapshot> Snapshot::build(std::string_view json, SnapshotE
     return nullptr;
   }
   self->router = Router::build(self->document, error.message);
-  if (!self->router || !self->build_policies(error) || !self->build_tls(error)) return nullptr;
+  if (!self->router || !self->build_policies(error) || !self->build_tls(error) ||
+      !self->build_upstreams(before, error))
+    return nullptr;
   for (const config::Route& route : self->document.routes) {
     RouteParts parts;
     if (route.request_modifier) parts.request_modifier = to_field_modifier(*route.request_modifier);
@@ -50,13 +53,21 @@ bool Snapshot::build_tls(SnapshotError& error) {
   for (const config::Listener& listener : document.listeners) {
     ListenerParts parts;
     size_t culprit = 0;
-    if (!parts.trusted.build(listener.trusted_cidrs, culprit)) {
+    if (!parts.trusted.build(listener.trusted_cidrs, culprit) ||
+        !parts.proxies.build(listener.proxy_protocol_cidrs, culprit)) {
       error = {"SNAPSHOT_INVALID", "listener \"" + listener.name + "\": not an address or network"};
       return false;
     }
     parts.head_limits = {.head_bytes = listener.limits.head_bytes,
                          .fields = listener.limits.head_fields,
                          .allow_escaped_slashes = listener.limits.allow_escaped_slashes};
+    parts.http2 = {.max_concurrent_streams = listener.http2.max_concurrent_streams,
+                   .stream_window_bytes = listener.http2.stream_window_bytes,
+                   .connection_window_bytes = listener.http2.connection_window_bytes,
+                   .reset_burst = listener.http2.reset_burst,
+                   .resets_per_second = listener.http2.resets_per_second,
+                   .control_burst = listener.http2.control_burst,
+                   .controls_per_second = listener.http2.controls_per_second};
     if (listener.tls) {
       parts.tls = tls::ServerContext::build(document, *listener.tls, pairs_, *tickets_, error.message);
       if (!parts.tls) {
@@ -67,6 +78,32 @@ bool Snapshot::build_tls(SnapshotError& error) {
     listeners.push_back(std::move(parts));
   }
   return true;
+}
+
+bool Snapshot::build_upstreams(const Snapshot* before, SnapshotError& error) {
+  error.code = "CERTIFICATE_INVALID";
+  for (const config::Upstream& upstream : document.upstreams) {
+    UpstreamParts parts;
+    if (upstream.tls) {
+      std::unique_ptr<tls::ClientContext> context =
+          tls::ClientContext::build(*upstream.tls, upstream.protocol, error.message);
+      if (!context) {
+        error.message = "upstream \"" + upstream.name + "\": " + error.message;
+        return false;
+      }
+      if (const tls::ClientContext* earlier = before == nullptr ? nullptr : before->client_tls(upstream.name))
+        context->adopt_sessions(*earlier);
+      parts.tls = std::move(context);
+    }
+    upstreams.push_back(std::move(parts));
+  }
+  return true;
+}
+
+const tls::ClientContext* Snapshot::client_tls(const std::string& upstream) const noexcept {
+  for (size_t i = 0; i < upstreams.size(); ++i)
+    if (document.upstreams[i].name == upstream) return upstreams[i].tls.get();
+  return nullptr;
 }
 
 }  // namespace mango::proxy

@@ -9,10 +9,12 @@
 
 #include "config/document.h"
 #include "http/h1_parser.h"
+#include "http/h2_limits.h"
 #include "proxy/address_set.h"
 #include "proxy/filters.h"
 #include "proxy/rate_limit.h"
 #include "proxy/router.h"
+#include "tls/client_context.h"
 #include "tls/server_context.h"
 
 namespace mango::proxy {
@@ -25,6 +27,8 @@ struct SnapshotError {
 struct ListenerParts {
   std::unique_ptr<const tls::ServerContext> tls;  // null: plain
   AddressSet trusted;
+  AddressSet proxies;  // who must send a PROXY header
+  http::Http2Limits http2;
   http::HeadLimits head_limits;
 };
 
@@ -43,15 +47,22 @@ struct RouteParts {
   http::FieldModifier response_modifier;
 };
 
+struct UpstreamParts {
+  std::shared_ptr<const tls::ClientContext> tls;  // null: plain
+};
+
 class Snapshot {
  public:
-  [[nodiscard]] static std::shared_ptr<const Snapshot> build(std::string_view json, SnapshotError& error);
+  // TLS sessions with upstreams live on from the snapshot before, if there is one.
+  [[nodiscard]] static std::shared_ptr<const Snapshot> build(std::string_view json, const Snapshot* before,
+                                                             SnapshotError& error);
 
   config::Document document;
   std::unique_ptr<const Router> router;
   std::vector<ListenerParts> listeners;  // as document.listeners, and so on
   std::vector<PolicyParts> policies;
   std::vector<RouteParts> routes;
+  std::vector<UpstreamParts> upstreams;
 
   Snapshot(const Snapshot&) = delete;
   Snapshot& operator=(const Snapshot&) = delete;
@@ -60,6 +71,9 @@ class Snapshot {
   Snapshot() = default;
   [[nodiscard]] bool build_tls(SnapshotError& error);
   [[nodiscard]] bool build_policies(SnapshotError& error);
+  [[nodiscard]] bool build_upstreams(const Snapshot* before, SnapshotError& error);
+
+  [[nodiscard]] const tls::ClientContext* client_tls(const std::string& upstream) const noexcept;
 
   std::vector<tls::KeyPair> pairs_;
   std::unique_ptr<const tls::TicketKeys> tickets_;

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "proxy/exchange.h"
 #include "proxy/json_line.h"
+#include "proxy/upstream_connection.h"
 
 namespace mango::proxy {
 
@@ -24,13 +24,25 @@ ServerPool::~ServerPool() {
   while (!all_.empty()) all_.back()->discard();
 }
 
-void ServerPool::configure(const config::Upstream& upstream, const config::Server& server) {
+void ServerPool::configure(const config::Upstream& upstream, const config::Server& server,
+                           std::shared_ptr<const tls::ClientContext> tls) {
   timeouts_ = upstream.timeouts;
   rule_ = upstream.ejection;
   max_idle_ = upstream.pool.max_idle;
   max_connections_ = upstream.pool.max_connections;
   draining_ = server.drain;
   retired_ = false;
+  host_ = server.host;
+  const bool same = protocol_ == upstream.protocol && proxy_protocol_ == upstream.proxy_protocol &&
+                    http2_ == upstream.http2 && tls_settings_ == upstream.tls;
+  if (!same) ++settings_;
+  if (protocol_ != upstream.protocol || settings_ == 0)
+    multiplexes_ = upstream.protocol != config::UpstreamProtocol::http1;
+  protocol_ = upstream.protocol;
+  proxy_protocol_ = upstream.proxy_protocol;
+  http2_ = upstream.http2;
+  tls_settings_ = upstream.tls;
+  tls_ = std::move(tls);
   set_endpoints(server.endpoints);
 }
 
@@ -40,52 +52,88 @@ void ServerPool::set_endpoints(const std::vector<std::string>& endpoints) {
     net::Endpoint endpoint;
     if (net::Endpoint::parse(text, endpoint)) endpoints_.push_back(endpoint);
   }
-  const std::vector<UpstreamConnection*> idle = idle_;
-  for (UpstreamConnection* connection : idle)
-    if (!lists(connection->endpoint())) connection->discard();
+  drop_strangers();
 }
 
-bool ServerPool::lists(const net::Endpoint& endpoint) const noexcept {
-  return std::find(endpoints_.begin(), endpoints_.end(), endpoint) != endpoints_.end();
+bool ServerPool::keeps(const UpstreamConnection& connection) const noexcept {
+  return !retired_ && !draining_ && connection.settings() == settings_ &&
+         std::find(endpoints_.begin(), endpoints_.end(), connection.endpoint()) != endpoints_.end() &&
+         !worker_.shared().draining.load(std::memory_order_relaxed);
+}
+
+// Connections that carry nothing and would not be made like this any more.
+void ServerPool::drop_strangers() {
+  const std::vector<UpstreamConnection*> all = all_;
+  for (UpstreamConnection* connection : all)
+    if (connection->load() == 0 && !keeps(*connection)) connection->discard();
 }
 
 void ServerPool::retire() {
   retired_ = true;
-  while (!idle_.empty()) idle_.back()->discard();
+  drop_strangers();
 }
 
-UpstreamConnection* ServerPool::take_idle() {
+// Bytes belong to one client, and so does a connection that was introduced with a client's address.
+bool ServerPool::shares(UpstreamUse use) const noexcept {
+  return use != UpstreamUse::bytes && proxy_protocol_ == config::ProxyProtocol::none;
+}
+
+UpstreamConnection* ServerPool::acquire(UpstreamUse use) {
+  if (!shares(use)) return connect(use);
+  UpstreamConnection* connection = take_idle();
+  if (connection == nullptr) connection = least_loaded(use);
+  if (connection == nullptr) return connect(use);
+  if (connection->ready()) ++counters_.reused;
+  return connection;
+}
+
+UpstreamConnection* ServerPool::take_idle() noexcept {
   if (idle_.empty()) return nullptr;
   UpstreamConnection* connection = idle_.back();
   idle_.pop_back();
   --counters_.idle;
-  ++counters_.reused;
-  connection->mark_reused();
   return connection;
 }
 
-UpstreamConnection* ServerPool::connect() {
+UpstreamConnection* ServerPool::least_loaded(UpstreamUse use) const noexcept {
+  if (!multiplexes_) return nullptr;
+  UpstreamConnection* best = nullptr;
+  for (UpstreamConnection* connection : all_) {
+    if (!connection->takes(use) || connection->settings() != settings_) continue;
+    if (best == nullptr || connection->load() < best->load()) best = connection;
+  }
+  return best;
+}
+
+bool ServerPool::has_capacity(UpstreamUse use) const noexcept {
+  if (max_connections_ == 0 || all_.size() < max_connections_) return true;
+  return shares(use) && (!idle_.empty() || least_loaded(use) != nullptr);
+}
+
+UpstreamConnection* ServerPool::connect(UpstreamUse use) {
   if (endpoints_.empty()) return nullptr;
   net::Stream stream;
   const net::Endpoint& endpoint = endpoints_[next_endpoint_++ % endpoints_.size()];
   ++counters_.connects;
   const net::Io io = stream.connect(worker_.shared().engine, endpoint);
   if (io != net::Io::ok && io != net::Io::again) return nullptr;
-  auto connection = std::make_unique<UpstreamConnection>(*this, worker_.io(), worker_.heads());
-  if (!connection->open(std::move(stream), endpoint, io == net::Io::again)) return nullptr;
+  auto connection = std::make_unique<UpstreamConnection>(*this, use);
+  if (!connection->open(std::move(stream), endpoint)) return nullptr;
   all_.push_back(connection.get());
   ++counters_.open;
   return connection.release();  // owned by all_; closed() hands it to the loop
 }
 
 void ServerPool::put_back(UpstreamConnection& connection) {
-  if (retired_ || draining_ || !lists(connection.endpoint()) || idle_.size() >= max_idle_ ||
-      worker_.shared().draining.load(std::memory_order_relaxed)) {
+  const bool full = !connection.multiplexed() && idle_.size() >= max_idle_;
+  if (full || !keeps(connection)) {
     connection.discard();
     return;
   }
-  idle_.push_back(&connection);
-  ++counters_.idle;
+  if (!connection.multiplexed()) {
+    idle_.push_back(&connection);
+    ++counters_.idle;
+  }
   connection.start_idle_timer(timeouts_.idle_ms);
 }
 
@@ -118,112 +166,6 @@ void ServerPool::emit(const char* state, const char* reason) {
       .text("reason", reason)
       .end();
   worker_.emit(std::move(event));
-}
-
-// --- a connection
-// -------------------------------------------------------------------------------------------
-
-UpstreamConnection::UpstreamConnection(ServerPool& pool, net::WorkerIo& io, http::Heads& heads)
-    : net::Connection(io), pool_(&pool), codec_(heads), timer_(*this) {}
-
-bool UpstreamConnection::open(net::Stream stream, const net::Endpoint& endpoint, bool connecting) {
-  endpoint_ = endpoint;
-  connecting_ = connecting;
-  if (connecting) pool_->worker().loop().timers().set(timer_, pool_->timeouts().connect_ms);
-  return attach(std::move(stream), connecting);
-}
-
-void UpstreamConnection::assign(Exchange& exchange) {
-  exchange_ = &exchange;
-  answered_ = false;
-  if (!connecting_) timer_.clear();
-}
-
-void UpstreamConnection::release() {
-  exchange_ = nullptr;
-  if (codec_.reusable() && !output_pending() && !input_ended() && !has_kept_input())
-    pool_->put_back(*this);
-  else
-    discard();
-}
-
-void UpstreamConnection::discard() {
-  exchange_ = nullptr;
-  timer_.clear();
-  close_stream();
-  pool_->closed(*this);
-}
-
-void UpstreamConnection::start_idle_timer(uint32_t idle_ms) {
-  pool_->worker().loop().timers().set(timer_, idle_ms);
-}
-
-void UpstreamConnection::fail(UpstreamFailure failure) {
-  Exchange* exchange = std::exchange(exchange_, nullptr);
-  const bool answered = answered_;
-  const bool fresh = this->fresh();
-  discard();
-  if (exchange != nullptr) exchange->on_upstream_failed(failure, answered, fresh);
-}
-
-size_t UpstreamConnection::on_input(std::span<char> bytes) {
-  if (exchange_ == nullptr) {  // speaking without having been asked
-    discard();
-    return bytes.size();
-  }
-  answered_ = true;
-  exchange_->on_upstream_progress();
-  return codec_.receive(bytes, *exchange_);
-}
-
-void UpstreamConnection::on_input_end(net::Io io) {
-  if (exchange_ == nullptr) {
-    discard();
-    return;
-  }
-  if (exchange_->tunnelling() && io == net::Io::eof) {
-    exchange_->on_upstream_ended();
-    return;
-  }
-  if (io == net::Io::eof && codec_.receive_end(*exchange_)) return;
-  fail(io == net::Io::eof ? UpstreamFailure::closed : UpstreamFailure::reset);
-}
-
-void UpstreamConnection::on_writable() {
-  if (exchange_ != nullptr) exchange_->on_upstream_writable();
-}
-
-// A server may answer and close while the request is still being sent: what it said is then in its socket's
-// receive buffer, so the end of the input decides, not the failed send.
-void UpstreamConnection::on_output_failed(net::Io io) {
-  const bool may_have_answered = exchange_ == nullptr || (!input_paused() && !input_ended());
-  if (may_have_answered && io != net::Io::failed) {
-    discard_output();
-    return;
-  }
-  fail(UpstreamFailure::reset);
-}
-
-void UpstreamConnection::on_connected(net::Io io) {
-  timer_.clear();
-  connecting_ = false;
-  if (io != net::Io::ok) {
-    ++pool_->counters().connect_errors;
-    fail(UpstreamFailure::connect);
-  } else if (exchange_ == nullptr) {
-    pool_->put_back(*this);
-  } else {
-    exchange_->on_upstream_ready();
-  }
-}
-
-void UpstreamConnection::on_no_memory() {
-  fail(UpstreamFailure::no_memory);
-}
-
-void UpstreamConnection::on_timer(net::Timer&) {
-  if (connecting_) ++pool_->counters().connect_errors;
-  fail(UpstreamFailure::connect_timeout);
 }
 
 }  // namespace mango::proxy

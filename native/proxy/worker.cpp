@@ -64,6 +64,7 @@ void Worker::stop() {
 
 void Worker::after_turn() {
   io_.flush_writer();
+  io_.flush_batches();
   for (Exchange* exchange : ended_exchanges_) {
     std::swap(exchanges_[exchange->slot], exchanges_.back());
     exchanges_[exchange->slot]->slot = exchange->slot;
@@ -103,7 +104,7 @@ void Worker::adopt_pools(const WorkerView* old) {
     const config::Upstream& upstream = view_->document().upstreams[i];
     for (size_t k = 0; k < upstream.servers.size(); ++k) {
       ServerPool& pool = *view_->upstreams[i].servers[k];
-      pool.configure(upstream, upstream.servers[k]);
+      pool.configure(upstream, upstream.servers[k], view_->snapshot->upstreams[i].tls);
       kept.insert(&pool);
     }
   }

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "http/clock.h"
 #include "http/codec.h"
 #include "http/status.h"
 #include "net/connection.h"
@@ -96,6 +97,7 @@ class Worker {
   void log(std::string_view line);
 
   [[nodiscard]] net::Loop& loop() noexcept { return loop_; }
+  [[nodiscard]] const http::Clock& clock() const noexcept { return clock_; }
   [[nodiscard]] net::WorkerIo& io() noexcept { return io_; }
   [[nodiscard]] net::BufferPool& buffers() noexcept { return pool_; }
   [[nodiscard]] Shared& shared() noexcept { return shared_; }
@@ -117,9 +119,16 @@ class Worker {
   void after_turn();
   void adopt_pools(const WorkerView* old);
 
+  struct LoopClock final : http::Clock {
+    explicit LoopClock(const net::Loop& loop_in) noexcept : loop(loop_in) {}
+    [[nodiscard]] uint64_t now_ms() const noexcept override { return loop.now_ms(); }
+    const net::Loop& loop;
+  };
+
   Shared& shared_;
   const size_t index_;
   net::Loop loop_;
+  LoopClock clock_{loop_};
   net::BufferPool pool_;
   net::WorkerIo io_;
   std::unique_ptr<http::Heads> heads_;

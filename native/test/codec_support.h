@@ -36,7 +36,10 @@ class WhimSink final : public Sink {
     written.append(bytes.substr(0, count));
     return count;
   }
+  [[nodiscard]] bool congested() noexcept override { return false; }
+  void finish() override { finished = true; }
   std::string written;
+  bool finished = false;
 
  private:
   Whim& whim_;
@@ -54,17 +57,21 @@ inline std::string describe(const RequestHead& head) {
 // given.
 struct ServerNotes final : ServerEvents {
   explicit ServerNotes(Whim& whim_in) : whim(whim_in) {}
-  void on_request(StreamId stream, RequestHead& head) override {
-    text += "[request " + std::to_string(stream) + " " + describe(head) + "]";
+  void on_request(Stream& stream, RequestHead& head) override {
+    text += "[request " + std::to_string(stream.id) + " " + describe(head) + "]";
   }
-  [[nodiscard]] size_t on_request_data(StreamId, std::string_view content) override {
+  [[nodiscard]] size_t on_request_data(Stream&, std::string_view content) override {
     const size_t count = whim.up_to(content.size());
     text.append(content.substr(0, count));
     return count;
   }
-  void on_request_end(StreamId stream, std::string_view trailers) override {
+  void on_request_end(Stream& stream, std::string_view trailers) override {
     text += "[end " + std::string(trailers) + "]";
     if (codec != nullptr) codec->finish(stream);
+  }
+  void on_response_writable(Stream&) override { text += "[writable]"; }
+  void on_stream_lost(Stream& stream, StreamError, const char* reason) override {
+    text += "[lost " + std::to_string(stream.id) + " " + reason + "]";
   }
   void on_protocol_error(const Refusal& refusal) override {
     text += "[error " + std::to_string(refusal.status) + " " + refusal.reason + "]";
@@ -76,23 +83,29 @@ struct ServerNotes final : ServerEvents {
 
 struct ClientNotes final : ClientEvents {
   explicit ClientNotes(Whim& whim_in) : whim(whim_in) {}
-  void on_interim(StreamId, ResponseHead& head) override {
+  void on_interim(Stream&, ResponseHead& head) override {
     text += "[interim " + std::to_string(head.status) + "]";
   }
-  void on_response(StreamId, ResponseHead& head) override {
+  void on_response(Stream&, ResponseHead& head) override {
     text += "[response " + std::to_string(head.status) + "]";
   }
-  [[nodiscard]] size_t on_response_data(StreamId, std::string_view content) override {
+  [[nodiscard]] size_t on_response_data(Stream&, std::string_view content) override {
     const size_t count = whim.up_to(content.size());
     text.append(content.substr(0, count));
     return count;
   }
-  void on_response_end(StreamId, std::string_view trailers) override {
+  void on_response_end(Stream&, std::string_view trailers) override {
     text += "[end " + std::string(trailers) + "]";
   }
-  void on_response_error(StreamId, const Refusal& refusal) override {
+  void on_response_error(Stream&, const Refusal& refusal) override {
     text += "[error " + std::to_string(refusal.status) + " " + refusal.reason + "]";
   }
+  void on_request_writable(Stream&) override { text += "[writable]"; }
+  void on_stream_lost(Stream&, StreamError) override { text += "[lost]"; }
+  void on_connection_error(const Refusal& refusal) override {
+    text += "[error " + std::to_string(refusal.status) + " " + refusal.reason + "]";
+  }
+  void on_capacity_changed() override {}
   Whim& whim;
   std::string text;
 };
@@ -121,8 +134,8 @@ std::string feed(std::string_view bytes, Whim& whim, const Receive& receive) {
 
 // Sends `content` until the sink has taken it all.
 template <typename Codec>
-void send_all(Codec& codec, std::string_view content, Sink& sink) {
-  while (!content.empty()) content.remove_prefix(codec.send_data(1, content, sink));
+void send_all(Codec& codec, Stream& stream, std::string_view content) {
+  while (!content.empty()) content.remove_prefix(codec.send_data(stream, content));
 }
 
 }  // namespace mango::http::test

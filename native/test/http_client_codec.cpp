@@ -21,10 +21,11 @@ struct Request {
 
 Exchanged exchange(std::string_view bytes, const Request& request = {}, uint32_t seed = 0) {
   Whim whim(seed);
+  WhimSink sink(whim);
   Heads heads;
-  H1ClientCodec codec(heads);
+  H1ClientCodec codec(heads, sink);
   ClientNotes notes(whim);
-  codec.start(1, request.method, request.framing, request.upgrade);
+  EXPECT_NE(nullptr, codec.start({"", request.method, request.framing, request.upgrade}));
   Exchanged done;
   done.rest = feed(bytes, whim, [&](std::span<char> piece) { return codec.receive(piece, notes); });
   done.reusable = codec.reusable();
@@ -46,14 +47,18 @@ TEST(H1ClientCodec, TellsAResponseAndMayThenCarryAnother) {
 
 TEST(H1ClientCodec, CarriesOneExchangeAfterTheOther) {
   Whim whole;
+  WhimSink sink(whole);
   Heads heads;
-  H1ClientCodec codec(heads);
+  H1ClientCodec codec(heads, sink);
   ClientNotes notes(whole);
   for (int round = 0; round < 3; ++round) {
-    codec.start(1, Method::get, Framing::none, false);
+    Stream* stream = codec.start({"", Method::get});
+    ASSERT_NE(nullptr, stream);
+    EXPECT_EQ(0U, codec.capacity());
     std::string bytes = round == 1 ? kChunked : kPlain;
     EXPECT_EQ(bytes.size(), codec.receive(bytes, notes));
-    EXPECT_TRUE(codec.reusable());
+    EXPECT_TRUE(codec.finish(*stream));
+    EXPECT_EQ(1U, codec.capacity());
   }
   EXPECT_EQ("[response 200]hello[end ][response 200]abcdefg[end X-T: 1\r\n][response 200]hello[end ]",
             notes.text);
@@ -136,10 +141,10 @@ TEST(H1ClientCodec, WritesContentThatReadsBackHoweverItIsTaken) {
     Whim whim(seed);
     WhimSink sink(whim);
     Heads heads;
-    H1ClientCodec codec(heads);
-    codec.start(1, Method::post, Framing::chunked, false);
-    send_all(codec, content, sink);
-    ASSERT_TRUE(codec.send_end(1, "X-T: 1\r\n", sink));
+    H1ClientCodec codec(heads, sink);
+    Stream* stream = codec.start({"", Method::post, Framing::chunked});
+    send_all(codec, *stream, content);
+    ASSERT_TRUE(codec.send_end(*stream, "X-T: 1\r\n"));
     const BodyResult body = read_body(Framing::chunked, 0, sink.written);
     ASSERT_TRUE(body.ended);
     ASSERT_EQ(content, body.content);

@@ -13,8 +13,9 @@ struct Served {
 
 Served serve(std::string_view bytes, uint32_t seed = 0, bool answer = true) {
   Whim whim(seed);
+  WhimSink sink(whim);
   Heads heads;
-  H1ServerCodec codec(HeadLimits{}, heads);
+  H1ServerCodec codec(HeadLimits{}, heads, sink);
   ServerNotes notes(whim);
   if (answer) notes.codec = &codec;
   Served served;
@@ -109,18 +110,19 @@ std::pair<std::string, bool> answer(const Answer& how, uint32_t seed = 0) {
   Whim whim(seed);
   WhimSink sink(whim);
   Heads heads;
-  H1ServerCodec codec(HeadLimits{}, heads);
+  H1ServerCodec codec(HeadLimits{}, heads, sink);
   Whim whole;
   ServerNotes notes(whole);
   std::string request = how.request;
   EXPECT_EQ(request.size(), codec.receive(request, notes));
+  Stream stream;
   ResponseHead head;
   head.status = 200;
   EXPECT_TRUE(codec.send_head(
-      1, head, {.keep_alive = how.keep_alive, .framing = how.framing, .content_length = how.content.size()},
-      sink));
-  send_all(codec, how.content, sink);
-  EXPECT_TRUE(codec.send_end(1, how.trailers, sink));
+      stream, head,
+      {.keep_alive = how.keep_alive, .framing = how.framing, .content_length = how.content.size()}));
+  send_all(codec, stream, how.content);
+  EXPECT_TRUE(codec.send_end(stream, how.trailers));
   return {sink.written, codec.persistent()};
 }
 
@@ -167,13 +169,14 @@ TEST(H1ServerCodec, SendsNoInterimHeadToHttp10) {
     Whim whole;
     WhimSink sink(whole);
     Heads heads;
-    H1ServerCodec codec(HeadLimits{}, heads);
+    H1ServerCodec codec(HeadLimits{}, heads, sink);
     ServerNotes notes(whole);
     std::string request = "GET / HTTP/" + std::string(version) + "\r\nHost: h\r\n\r\n";
     (void)codec.receive(request, notes);
+    Stream stream;
     ResponseHead head;
     head.status = 103;
-    EXPECT_TRUE(codec.send_head(1, head, {}, sink));
+    EXPECT_TRUE(codec.send_head(stream, head, {}));
     EXPECT_EQ(version == std::string_view("1.1"), sink.written.starts_with("HTTP/1.1 103 ")) << sink.written;
   }
 }
@@ -182,11 +185,12 @@ TEST(H1ServerCodec, AnswersHeadRequestsOfItsOwnWithoutContent) {
   Whim whole;
   WhimSink sink(whole);
   Heads heads;
-  H1ServerCodec codec(HeadLimits{}, heads);
+  H1ServerCodec codec(HeadLimits{}, heads, sink);
   ServerNotes notes(whole);
   std::string request = "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n";
   (void)codec.receive(request, notes);
-  EXPECT_TRUE(codec.send_local(1, {.status = 404, .keep_alive = true}, sink));
+  Stream stream;
+  EXPECT_TRUE(codec.send_local(stream, {.status = 404, .keep_alive = true}));
   EXPECT_TRUE(sink.written.ends_with("\r\n\r\n")) << sink.written;
   EXPECT_TRUE(codec.persistent());
 }
@@ -195,11 +199,12 @@ TEST(H1ServerCodec, ClosesWithItsOwnAnswerIfTheClientAskedForIt) {
   Whim whole;
   WhimSink sink(whole);
   Heads heads;
-  H1ServerCodec codec(HeadLimits{}, heads);
+  H1ServerCodec codec(HeadLimits{}, heads, sink);
   ServerNotes notes(whole);
   std::string request = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
   (void)codec.receive(request, notes);
-  EXPECT_TRUE(codec.send_local(1, {.status = 404, .keep_alive = true}, sink));
+  Stream stream;
+  EXPECT_TRUE(codec.send_local(stream, {.status = 404, .keep_alive = true}));
   EXPECT_NE(std::string::npos, sink.written.find("Connection: close\r\n")) << sink.written;
   EXPECT_FALSE(codec.persistent());
 }
