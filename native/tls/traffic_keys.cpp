@@ -19,12 +19,13 @@ constexpr std::string_view kClientSecret = "CLIENT_TRAFFIC_SECRET_0 ";
 constexpr std::string_view kServerSecret = "SERVER_TRAFFIC_SECRET_0 ";
 constexpr size_t kRandomHexBytes = 2 * SSL3_RANDOM_SIZE;
 
-// What one SSL of TLS 1.3 told so far; tx is its own direction.
+// What one SSL told so far; tx is its own direction. In TLS 1.2 only the sequences.
 struct Collected {
   mango_tls_direction_t tx{};
   mango_tls_direction_t rx{};
   bool has_tx = false;
   bool has_rx = false;
+  bool outdated = false;  // a KeyUpdate made other secrets, which are not told
 };
 
 void free_collected(void*, void* collected, CRYPTO_EX_DATA*, int, long, void*) {
@@ -83,15 +84,27 @@ void on_keylog(const SSL* ssl, const char* text) {
       read_hex(line.substr(prefix), direction.secret, sizeof direction.secret);
 }
 
-// Counts records: behind a server's last handshake message come the session tickets, under the traffic keys.
-void on_message(int written, int, int content, const void*, size_t, SSL* ssl, void*) {
-  if (content != SSL3_RT_HEADER) return;
+// Counts the records under the traffic keys: in TLS 1.3 since their secret was told, behind which come
+// session tickets; in TLS 1.2 since ChangeCipherSpec.
+void on_record(bool written, uint8_t type, SSL* ssl) noexcept {
+  const bool starts = type == SSL3_RT_CHANGE_CIPHER_SPEC && SSL_version(ssl) == TLS1_2_VERSION;
   Collected* collected = collected_by(ssl);
+  if (collected == nullptr && starts) collected = start_collecting(ssl);
   if (collected == nullptr) return;
-  if (written != 0)
-    collected->tx.sequence += collected->has_tx ? 1 : 0;
-  else
-    collected->rx.sequence += collected->has_rx ? 1 : 0;
+  mango_tls_direction_t& direction = written ? collected->tx : collected->rx;
+  bool& has = written ? collected->has_tx : collected->has_rx;
+  if (has) ++direction.sequence;
+  if (!starts) return;
+  has = true;
+  direction.sequence = 0;
+}
+
+void on_message(int written, int, int content, const void* bytes, size_t size, SSL* ssl, void*) {
+  if (size == 0) return;
+  const uint8_t type = *static_cast<const uint8_t*>(bytes);
+  if (content == SSL3_RT_HEADER) on_record(written != 0, type, ssl);
+  if (content != SSL3_RT_HANDSHAKE || type != SSL3_MT_KEY_UPDATE) return;
+  if (Collected* collected = collected_by(ssl)) collected->outdated = true;
 }
 
 // The pseudo-random function of TLS 1.2 (RFC 5246 section 5).
@@ -146,18 +159,21 @@ TrafficKeys::~TrafficKeys() {
 
 bool TrafficKeys::take_secrets(SSL* ssl) noexcept {
   const Collected* collected = collected_by(ssl);
-  if (collected == nullptr || !collected->has_tx || !collected->has_rx) return false;
+  if (collected == nullptr || !collected->has_tx || !collected->has_rx || collected->outdated) return false;
   keys_.tx = collected->tx;
   keys_.rx = collected->rx;
   return true;
 }
 
 // RFC 5246 section 6.3: of AEAD ciphers, the client's key, the server's key, the client's IV, the server's
-// IV. One record, Finished, went each way under them.
+// IV.
 bool TrafficKeys::derive_key_block(SSL* ssl) noexcept {
   const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
   const KeySizes sizes = key_sizes(cipher);
-  if (keys_.version != TLS1_2_VERSION || sizes.key == 0) return false;
+  const Collected* collected = collected_by(ssl);
+  if (keys_.version != TLS1_2_VERSION || sizes.key == 0 || collected == nullptr || !collected->has_tx ||
+      !collected->has_rx)
+    return false;
   unsigned char master[SSL_MAX_MASTER_KEY_LENGTH];
   unsigned char block[2 * (sizeof keys_.tx.key + sizeof keys_.tx.iv)];
   static constexpr std::string_view kLabel = "key expansion";
@@ -183,7 +199,8 @@ bool TrafficKeys::derive_key_block(SSL* ssl) noexcept {
     take(of_server.key, sizes.key);
     take(of_client.iv, sizes.iv);
     take(of_server.iv, sizes.iv);
-    keys_.rx.sequence = keys_.tx.sequence = 1;
+    keys_.tx.sequence = collected->tx.sequence;
+    keys_.rx.sequence = collected->rx.sequence;
   }
   OPENSSL_cleanse(master, sizeof master);
   OPENSSL_cleanse(block, sizeof block);

@@ -16,9 +16,8 @@ namespace mango::tls {
 // Makes the SSLs of `context` collect.
 void collect_traffic_keys(SSL_CTX* context) noexcept;
 
-// The keys of a session whose handshake is done; wiped when destroyed. In TLS 1.2 no application data may
-// have been sent or read yet. A client that wants tickets of TLS 1.3 waits for them first
-// (may_hand_over_keys).
+// The keys of a session whose handshake is done, whatever was sent and read since; wiped when destroyed. A
+// client that wants tickets of TLS 1.3 waits for them first (may_hand_over_keys).
 class TrafficKeys {
  public:
   explicit TrafficKeys(SSL* ssl) noexcept;
@@ -26,7 +25,7 @@ class TrafficKeys {
   TrafficKeys(const TrafficKeys&) = delete;
   TrafficKeys& operator=(const TrafficKeys&) = delete;
 
-  // Null when the session's protocol or cipher does not allow it.
+  // Null when the session's protocol or cipher does not allow it, or its keys were updated.
   [[nodiscard]] const mango_tls_keys_t* get() const noexcept { return complete_ ? &keys_ : nullptr; }
 
  private:
