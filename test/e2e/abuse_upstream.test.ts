@@ -5,9 +5,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { proxyTo } from "../support/configs.ts";
 import { startEdge } from "../support/edge.ts";
+import { H2Peer } from "../support/h2_peer.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { fileScope } from "../support/scope.ts";
 import { rawUpstream, type Script, tcpUpstream } from "../support/upstreams.ts";
+import { askIn, versions } from "../support/versions.ts";
 
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
 const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -67,20 +69,18 @@ const unbelievable: Readonly<Record<string, readonly [item: number, script: Scri
 };
 
 for (const [what, [item, script]] of Object.entries(unbelievable)) {
-  test(`abuse ${item}: an upstream that answers ${what} gives 502 with a reason`, async (t) => {
-    const upstream = await rawUpstream(t, script);
-    await edge.reload(proxyTo(upstream.url, setup));
-    const client = await RawClient.open(t, { port: edge.port("main") });
-    const path = `/${what.replaceAll(" ", "-")}`;
-    await client.send(get(path));
-    let response = await client.response();
-    while (response.status === 100 || response.status === 103) response = await client.response();
-    assert.equal(response.status, 502);
-    const record = await edge.accessRecord((each) => each["path"] === path);
-    assert.equal(record["status"], 502);
-    assert.match(String(record["reason"]), /\w/);
-    await upstream.log.wait("closed");
-  });
+  for (const version of versions) {
+    test(`abuse ${item}, ${version}: an upstream that answers ${what} gives 502 with a reason`, async (t) => {
+      const upstream = await rawUpstream(t, script);
+      await edge.reload(proxyTo(upstream.url, setup));
+      const path = `/${what.replaceAll(" ", "-")}-${version.slice(5)}`;
+      assert.equal((await askIn(version, t, { port: edge.port("main") }, { path })).how, "502");
+      const record = await edge.accessRecord((each) => each["path"] === path);
+      assert.equal(record["status"], 502);
+      assert.match(String(record["reason"]), /\w/);
+      await upstream.log.wait("closed");
+    });
+  }
 }
 
 test("abuse 22: a connection on which an upstream spoke before its request serves one exchange and no other", async (t) => {
@@ -148,6 +148,32 @@ test("abuse 22: a Content-Length larger than the content fails the exchange visi
   const record = await edge.accessRecord((each) => each["path"] === "/short");
   assert.match(String(record["reason"]), /\w/);
 });
+
+// What a client of HTTP/2 is told of a response that cannot be completed: a reset, never the end of the stream.
+const incomplete: Readonly<Record<string, Script>> = {
+  "a Content-Length larger than the content": (socket) =>
+    void socket.end("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"),
+  "a broken chunk": answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n"),
+  "chunks without a last one": (socket) =>
+    void socket.end("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+  "a reset in mid-content": (socket) => {
+    socket.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", () => socket.resetAndDestroy());
+  },
+};
+
+for (const [what, script] of Object.entries(incomplete)) {
+  test(`abuse 22, HTTP/2: ${what} ends the stream by a reset, and its neighbour is served`, async (t) => {
+    const upstream = await rawUpstream(t, (socket, head, rest) => {
+      if (head.startsWith("GET /good")) socket.write(ok);
+      else script(socket, head, rest);
+    });
+    await edge.reload(proxyTo(upstream.url, setup));
+    const peer = await H2Peer.open(t, { port: edge.port("main") });
+    await peer.send(peer.request(1, { path: "/bad" }), peer.request(3, { path: "/good" }));
+    assert.match(await peer.outcome(1), /^(502|INTERNAL_ERROR|PROTOCOL_ERROR|CANCEL)$/);
+    assert.equal((await peer.message(3)).body.toString(), "ok");
+  });
+}
 
 test("abuse 22: a Content-Length smaller than the content delivers that much and nothing else", async (t) => {
   const upstream = await rawUpstream(t, (socket) =>

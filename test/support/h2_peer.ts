@@ -60,6 +60,7 @@ export const openWindows = (): Buffer[] => [
 export class H2Peer {
   readonly socket: Socket;
   readonly received: Received[] = [];
+  readonly sessions: Buffer[] = []; // of TLS, to be resumed
   readonly scheme: "http" | "https";
   #reader = new FrameReader();
   #decoder = new HpackDecoder();
@@ -73,6 +74,10 @@ export class H2Peer {
     this.socket = socket;
     this.scheme = "encrypted" in socket ? "https" : "http";
     socket.on("data", (chunk: Buffer) => this.take(chunk));
+    socket.on("session", (session: Buffer) => {
+      this.sessions.push(session);
+      this.#notify();
+    });
     socket.on("end", () => this.#end("fin"));
     socket.on("error", ({ code }: NodeJS.ErrnoException) => {
       this.#end(code === "ECONNRESET" || code === "EPIPE" ? "rst" : "fin");
