@@ -2,35 +2,17 @@
 // The examples in config/ as an operator takes them: each is checked, started and asked. Only what their environment
 // variables name is another here: addresses, certificates, upstreams.
 import assert from "node:assert/strict";
-import { copyFileSync, readFileSync, realpathSync } from "node:fs";
+import { copyFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { CertificateAuthority } from "../support/certificates.ts";
 import { ask } from "../support/client.ts";
-import { type Edge, runCli, startEdge } from "../support/edge.ts";
+import { runCli } from "../support/edge.ts";
+import { elsewhere, exampleFile, startExample } from "../support/examples.ts";
 import { mappedFiles } from "../support/process_facts.ts";
-import { repositoryRoot, type Scope, temporaryFolder } from "../support/scope.ts";
+import { repositoryRoot, temporaryFolder } from "../support/scope.ts";
 import { refusedHandshake } from "../support/tls_client.ts";
 import { httpUpstream, readEcho } from "../support/upstreams.ts";
-
-type Environment = Readonly<Record<string, string>>;
-
-const fileOf = (name: string): string => join(repositoryRoot, "config", `${name}.yaml`);
-
-// Ports of the system's choice and a folder of its own, so that any number of examples can run at once.
-const elsewhere = (folder: string): Environment => ({
-  MANGO_HTTPS: "127.0.0.1:0",
-  MANGO_HTTP: "127.0.0.1:0",
-  MANGO_PARTNERS: "127.0.0.1:0",
-  MANGO_ADMIN: "127.0.0.1:0",
-  MANGO_STATE: join(folder, "state"),
-});
-
-async function startExample(scope: Scope, name: string, environment: Environment): Promise<Edge> {
-  const { code, stdout, stderr } = await runCli(scope, ["validate", fileOf(name)], { environment });
-  assert.equal(code, 0, stdout + stderr);
-  return startEdge(scope, readFileSync(fileOf(name), "utf8"), { environment });
-}
 
 // The pairs that an example names, under the endings it names them by; the CA comes along.
 function certificatesFor(folder: string, hosts: Readonly<Record<string, string>>): CertificateAuthority {
@@ -106,8 +88,8 @@ test("dpu: the data plane runs on the library it names", async (t) => {
 });
 
 test("device: is refused with one line that says which engine is missing", async (t) => {
-  const validated = await runCli(t, ["validate", fileOf("device")]);
-  const { code, stdout, stderr } = await runCli(t, ["run", "--config", fileOf("device")]);
+  const validated = await runCli(t, ["validate", exampleFile("device")]);
+  const { code, stdout, stderr } = await runCli(t, ["run", "--config", exampleFile("device")]);
   assert.deepEqual([validated.code, code, stdout], [0, 7, ""]);
   assert.match(stderr, /^mango-edge: .*`device`.*kernel or vendor$/);
 });
