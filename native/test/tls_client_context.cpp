@@ -207,6 +207,12 @@ class ClientContextTest : public ::testing::Test {
     EXPECT_EQ(net::Io::ok, stream.send(text).io);
     return receive(stream, text.size());
   }
+  static void hand_over(net::Stream& stream) {
+    const TrafficKeys keys(stream.ssl());
+    ASSERT_NE(nullptr, keys.get());
+    ASSERT_TRUE(stream.use_tls_keys(*keys.get()));
+    EXPECT_EQ(nullptr, stream.ssl());
+  }
   // One connection from its beginning to its end.
   Outcome visit(const ClientContext& context, std::string_view host = "app.test",
                 AlpnOffer offer = AlpnOffer::configured, std::string_view key = "one") {
@@ -473,32 +479,43 @@ TEST_F(ClientContextTest, MayBeGoneBeforeItsConnections) {
 
 TEST_F(ClientContextTest, GoesOnWithItsKeysAlone) {
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
-    serve_with({.alt_names = "DNS:app.test"}, {.version = version});
-    const std::unique_ptr<ClientContext> context = client();
-    Outcome outcome;
-    net::Stream stream = open(context->connect("app.test", "one"), outcome);
-    ASSERT_TRUE(outcome.done) << outcome.error;
-    const bool is_tls13 = version == TLS1_3_VERSION;
-    EXPECT_EQ(!is_tls13, may_hand_over_keys(stream.ssl())) << "a ticket of TLS 1.3 has not been read yet";
-    if (is_tls13) {
-      EXPECT_EQ(kGreeting, receive(stream, 5));
-      EXPECT_EQ("early", exchange(stream, "early"));
+    for (const int said : {0, 1, 5}) {
+      serve_with({.alt_names = "DNS:app.test"}, {.version = version});
+      const std::unique_ptr<ClientContext> context = client();
+      Outcome outcome;
+      net::Stream stream = open(context->connect("app.test", "one"), outcome);
+      ASSERT_TRUE(outcome.done) << outcome.error;
+      const bool is_tls13 = version == TLS1_3_VERSION;
+      EXPECT_EQ(!is_tls13, may_hand_over_keys(stream.ssl())) << "a ticket of TLS 1.3 has not been read yet";
+      const bool at_once = !is_tls13 && said == 0;
+      if (!at_once) {
+        EXPECT_EQ(kGreeting, receive(stream, 5));
+      }
+      for (int i = 0; i < said; ++i) EXPECT_EQ("early", exchange(stream, "early"));
       ASSERT_TRUE(may_hand_over_keys(stream.ssl()));
+      hand_over(stream);
+      if (at_once) {
+        EXPECT_EQ(kGreeting, receive(stream, 5));
+      }
+      EXPECT_EQ("hello", exchange(stream, "hello"));
+      EXPECT_EQ("ticket", exchange(stream, "ticket")) << "one comes before the echo and is dropped";
+      EXPECT_EQ("again", exchange(stream, "again"));
+      stream.close();
+      server->finish();
+      EXPECT_TRUE(visit(*context).resumed) << "freeing the SSL does not spoil the session";
     }
-    const TrafficKeys keys(stream.ssl());
-    ASSERT_NE(nullptr, keys.get());
-    ASSERT_TRUE(stream.use_tls_keys(*keys.get()));
-    EXPECT_EQ(nullptr, stream.ssl());
-    if (!is_tls13) {
-      EXPECT_EQ(kGreeting, receive(stream, 5));
-    }
-    EXPECT_EQ("hello", exchange(stream, "hello"));
-    EXPECT_EQ("ticket", exchange(stream, "ticket")) << "one comes before the echo and is dropped";
-    EXPECT_EQ("again", exchange(stream, "again"));
-    stream.close();
-    server->finish();
-    EXPECT_TRUE(visit(*context).resumed) << "freeing the SSL does not spoil the session";
   }
+}
+
+TEST_F(ClientContextTest, KeepsTheSslWhoseKeysWereUpdated) {
+  const std::unique_ptr<ClientContext> context = client();
+  Outcome outcome;
+  net::Stream stream = open(context->connect("app.test", "one"), outcome);
+  EXPECT_EQ(kGreeting, receive(stream, 5));
+  ASSERT_EQ(1, SSL_key_update(stream.ssl(), SSL_KEY_UPDATE_NOT_REQUESTED));
+  EXPECT_EQ("hello", exchange(stream, "hello"));
+  EXPECT_EQ(nullptr, TrafficKeys(stream.ssl()).get());
+  EXPECT_EQ("again", exchange(stream, "again"));
 }
 
 }  // namespace
