@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes out: responses, resets, farewells. Heads are written as HTTP/1.1 text, the neutral form, in stack
+// memory, and converted.
+#include "http/h2_fields.h"
+#include "http/h2_server.h"
+
+namespace mango::http {
+
+namespace {
+
+// Serialised heads: the largest head taken in, plus the fields we add to it.
+constexpr size_t kResponseHeadBytes = 48 * 1024;
+
+std::span<char> written(char* memory, const HeadWriter& out) noexcept {
+  return {memory, out.size()};
+}
+
+}  // namespace
+
+// The last head of a response.
+bool H2ServerCodec::submit_head(Exchange& exchange, std::span<char> text, bool content) noexcept {
+  H2Fields fields;
+  if (!fields.read_response(text)) return false;
+  exchange.head_submitted = true;
+  exchange.output_ended = exchange.output_ended || !content;
+  nghttp2_data_provider data = provider(exchange);
+  const auto id = static_cast<int32_t>(exchange.id);
+  return nghttp2_submit_response(session(), id, fields.data(), fields.size(), content ? &data : nullptr) == 0;
+}
+
+bool H2ServerCodec::send_head(Stream& stream, const ResponseHead& head, ResponseForwarding how) {
+  auto& exchange = static_cast<Exchange&>(stream);
+  if (dead()) return false;
+  if (exchange.closed || exchange.reset || exchange.head_submitted) return true;
+  char memory[kResponseHeadBytes];
+  HeadWriter out(memory);
+  const bool tunnel = head.status == 101;
+  const bool interim = head.status < 200 && !tunnel;
+  if (how.framing == Framing::until_close) how.framing = Framing::chunked;
+  how.keep_alive = true;
+  how.http10 = false;
+  write_response_head(out, head, how);
+  bool submitted = out.ok();
+  if (interim && submitted) {
+    H2Fields fields;
+    submitted = fields.read_response(written(memory, out)) &&
+                nghttp2_submit_headers(session(), NGHTTP2_FLAG_NONE, static_cast<int32_t>(exchange.id),
+                                       nullptr, fields.data(), fields.size(), nullptr) == 0;
+  } else if (submitted) {
+    const bool trailers = head.fields.find(FieldId::trailer) != nullptr;
+    const bool length = how.framing == Framing::length && !trailers;
+    if (length && !tunnel) exchange.to_send = how.content_length;
+    const bool empty = how.framing == Framing::none || (length && how.content_length == 0);
+    submitted = submit_head(exchange, written(memory, out), tunnel || !empty);
+  }
+  if (!submitted) return reset(stream, StreamError::internal);
+  pump();
+  return !dead();
+}
+
+size_t H2ServerCodec::send_data(Stream& stream, std::string_view content) {
+  return send_content(static_cast<Exchange&>(stream), content);
+}
+
+bool H2ServerCodec::send_end(Stream& stream, std::string_view trailers) {
+  return end_content(static_cast<Exchange&>(stream), trailers);
+}
+
+bool H2ServerCodec::send_local(Stream& stream, LocalResponse response) {
+  auto& exchange = static_cast<Exchange&>(stream);
+  if (dead()) return false;
+  if (exchange.closed || exchange.reset || exchange.head_submitted) return true;
+  char memory[kResponseHeadBytes];
+  HeadWriter out(memory);
+  response.keep_alive = true;
+  response.http10 = false;
+  response.head_request = exchange.head_request;
+  write_local_response(out, response);
+  const size_t head_bytes = out.text().find("\r\n\r\n") + 4;
+  if (!out.ok() || head_bytes < 4) return reset(stream, StreamError::internal);
+  exchange.tail = out.text().substr(head_bytes);
+  exchange.output_ended = true;
+  if (!submit_head(exchange, written(memory, out).first(head_bytes), !exchange.tail.empty()))
+    return reset(stream, StreamError::internal);
+  pump();
+  return !dead();
+}
+
+bool H2ServerCodec::reset(Stream& stream, StreamError error) {
+  const bool submitted = submit_reset(static_cast<Exchange&>(stream), error);
+  pump();
+  return submitted && !dead();
+}
+
+void H2ServerCodec::finish(Stream& stream) {
+  auto& exchange = static_cast<Exchange&>(stream);
+  if (exchange.finished) return;
+  exchange.finished = true;
+  exchange.user = nullptr;
+  drop_held(exchange);
+  if (exchange.closed) return remove_stream(exchange);
+  if (!exchange.output_ended && exchange.to_send != 0)
+    (void)submit_reset(exchange, StreamError::internal);  // the response is not whole
+  else if (exchange.end_sent && !exchange.input_ended)
+    (void)submit_reset(exchange, StreamError::none);  // it is, and the rest of the request not wanted
+  pump();
+}
+
+// A finished stream stays until nghttp2 is done with it: its end may have to wait for the client's window.
+void H2ServerCodec::frame_sent(const nghttp2_frame& frame) noexcept {
+  Exchange* const exchange = find(frame.hd.stream_id);
+  switch (frame.hd.type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_DATA:
+      if (exchange == nullptr || (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
+      exchange->end_sent = exchange->output_ended = true;
+      if (exchange->finished && !exchange->input_ended) (void)submit_reset(*exchange, StreamError::none);
+      return;
+    case NGHTTP2_RST_STREAM:
+      if (exchange == nullptr || !exchange->reset)
+        (void)charge_reset();  // the client's mistake (CVE-2025-8671)
+      return;
+    case NGHTTP2_GOAWAY:
+      if (frame.goaway.error_code == NGHTTP2_NO_ERROR || own_goaway_) return;
+      broken_ = {400,
+                 h2_reason(frame.goaway.error_code)};  // found by nghttp2, which ignores all that follows
+      return;
+    default:
+      return;
+  }
+}
+
+void H2ServerCodec::announce_close(StreamError error, bool final) {
+  closing_ = true;
+  if (dead()) return;
+  own_goaway_ = true;
+  if (final)
+    (void)nghttp2_submit_goaway(session(), NGHTTP2_FLAG_NONE,
+                                nghttp2_session_get_last_proc_stream_id(session()), h2_error_code(error),
+                                nullptr, 0);
+  else
+    (void)nghttp2_submit_shutdown_notice(session());
+  pump();
+}
+
+}  // namespace mango::http
