@@ -48,3 +48,12 @@ export function withPlain(config: Config, listener: Config = {}): Config {
   const plain = { address: "127.0.0.1:0", protocol: "http", ...listener };
   return { ...config, listeners: { ...(config["listeners"] as Config), plain } };
 }
+
+// Listener "main" forwards bytes: plain ones unless `vary.listener` says tls. Route "all", upstream "app".
+export function bytesTo(port: number, vary: Variation = {}): Config {
+  return proxyTo(`tcp://127.0.0.1:${port}`, {
+    ...vary,
+    listener: { protocol: "tcp", ...vary.listener },
+    route: { listeners: ["main"], ...vary.route },
+  });
+}
