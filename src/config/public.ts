@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The configuration as it may be shown: the document without what was read from files, and with secrets masked.
+// The configuration as it may be shown: the document without what was read from files, with secrets masked, and
+// without settings that do nothing where they stand. What was shown can be given back (but for secrets).
+import { listenerWithoutEffect, routeWithoutEffect, upstreamWithoutEffect } from "./no_effect.ts";
 import type { ConfigDocument } from "./schema/root.ts";
 import type { EdgeConfig } from "./types.ts";
 
@@ -9,7 +11,23 @@ const SECRET_FIELD = /authorization|cookie|token|secret|password|api-?key/i;
 
 export function publicConfig(config: EdgeConfig): ConfigDocument {
   const { file: _file, stateDir: _stateDir, materials: _materials, ...document } = config;
-  return mask(document) as ConfigDocument;
+  const shown = mask(document) as ConfigDocument;
+  for (const listener of Object.values(shown.listeners)) leaveOut(listener, listenerWithoutEffect(listener));
+  for (const route of shown.routes) leaveOut(route, routeWithoutEffect(route, shown.listeners));
+  for (const upstream of Object.values(shown.upstreams)) leaveOut(upstream, upstreamWithoutEffect(upstream));
+  return shown;
+}
+
+function leaveOut(part: object, dottedPaths: readonly string[]): void {
+  for (const path of dottedPaths) {
+    const steps = path.split(".");
+    const last = steps.pop() ?? "";
+    const parent = steps.reduce<object | undefined>(
+      (node, step) => (node as Readonly<Record<string, object>> | undefined)?.[step],
+      part,
+    );
+    if (parent !== undefined) Reflect.deleteProperty(parent, last);
+  }
 }
 
 function mask(value: unknown): unknown {

@@ -42,6 +42,12 @@ export interface CertificateInfo {
   readonly fingerprint256: string;
 }
 
+// As the data plane sees it: health, endpoints, weights.
+export interface UpstreamState {
+  readonly name: string;
+  readonly servers: readonly unknown[];
+}
+
 export interface ExplainRequest {
   readonly url: string;
   readonly method: string;
@@ -64,7 +70,7 @@ export interface Controller {
   snapshot(): Snapshot | null; // holds private keys
   listeners(): readonly ListenerAddress[];
   certificates(): readonly CertificateInfo[];
-  upstreams(): unknown;
+  upstreams(): readonly UpstreamState[];
   names(): readonly ResolverStatus[];
   escalationRules(): readonly EscalationRule[];
   counters(): Counters | null;

@@ -17,6 +17,7 @@ import type {
   ExplainRequest,
   ListenerAddress,
   SessionAction,
+  UpstreamState,
 } from "./control.ts";
 import { type DemoService, startDemo } from "./demo.ts";
 import { drained } from "./drained.ts";
@@ -270,7 +271,7 @@ export class EdgeController implements Controller {
     return this.#running?.certificates ?? [];
   }
 
-  upstreams(): unknown {
+  upstreams(): readonly UpstreamState[] {
     return this.#livePlane().upstreams();
   }
 

@@ -2,7 +2,7 @@
 // The data plane with types instead of JSON text, and with named errors instead of native ones. Nothing is decided here.
 import type { Counters } from "../metrics/counters.ts";
 import type { Addon, DataPlaneOptions } from "./addon.ts";
-import type { ListenerAddress, SessionAction } from "./control.ts";
+import type { ListenerAddress, SessionAction, UpstreamState } from "./control.ts";
 import { fromNative } from "./errors.ts";
 import type { DataPlaneEvent } from "./events.ts";
 import type { SessionInfo, SessionSelector } from "./sessions.ts";
@@ -16,7 +16,7 @@ export interface Plane {
   drain(): void;
   stop(): void;
   counters(): Counters;
-  upstreams(): unknown;
+  upstreams(): readonly UpstreamState[];
   sessions(selector: SessionSelector): Promise<readonly SessionInfo[]>;
   act(selector: SessionSelector, action: SessionAction): Promise<number>;
   reopenAccessLog(): void;
@@ -48,7 +48,7 @@ export function createPlane(addon: Addon, { onEvents, ...options }: PlaneOptions
       attempt(() => native.stop());
     },
     counters: () => attempt(() => parse<Counters>(native.counters())),
-    upstreams: () => attempt(() => parse<unknown>(native.upstreams())),
+    upstreams: () => attempt(() => parse<readonly UpstreamState[]>(native.upstreams())),
     sessions: (selector) =>
       attemptLater(async () =>
         parse<readonly SessionInfo[]>(await native.sessions(JSON.stringify(selector))),

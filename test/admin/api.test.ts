@@ -63,6 +63,23 @@ test("the running configuration is shown with its defaults, without secrets", as
   assert.ok(!routes.text.includes("hunter2"));
 });
 
+test("upstreams are shown with what is spoken to them, without keys and authorities", async (t) => {
+  const { ask } = await startHarness(t);
+  const secure = validConfig.replace('[{url: "http://127.0.0.1:9"}]', '[{url: "https://127.0.0.1:9"}]');
+  await ask("/v1/config", { method: "PUT", headers: yamlType, body: secure });
+  const { json, text } = await ask("/v1/upstreams");
+  const [app] = json["upstreams"] as { name: string; protocol: string; tls: object; servers: unknown[] }[];
+  assert.deepEqual([app?.name, app?.protocol, app?.servers.length], ["app", "auto", 1]);
+  assert.deepEqual(app?.tls, {
+    verify: true,
+    serverName: "",
+    altNames: [],
+    minVersion: "1.2",
+    clientCertificate: false,
+  });
+  assert.ok(!text.includes("BEGIN"));
+});
+
 test("a valid configuration is applied, a broken one is refused with places and changes nothing", async (t) => {
   const { ask, plane, controller } = await startHarness(t);
   const put = (body: string, headers = {}) =>

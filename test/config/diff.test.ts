@@ -6,6 +6,27 @@ import { diffConfig, diffDocuments, formatChange } from "../../src/config/diff.t
 import { publicConfig } from "../../src/config/public.ts";
 import { parse, SOUND } from "./config_text.ts";
 
+// A part of every kind, so that each has defaults that the others do not.
+const EVERYTHING = `listeners:
+  web: {address: ":0", protocol: https, tls: {certificates: [c]}}
+  old: {address: ":0", protocol: http, http2: {enabled: false}}
+  mail: {address: ":0", protocol: tls, tls: {certificates: [c]}}
+  sni: {address: ":0", protocol: tls, tls: {mode: Passthrough}}
+  raw: {address: ":0", protocol: tcp, proxyProtocol: {trustedCIDRs: [10.0.0.0/8]}}
+certificates: {c: {selfSigned: true}}
+routes:
+  - {name: web, backendRefs: [{name: app}, {name: grpc}, {name: secure}, {name: demo}]}
+  - {name: raw, listeners: [mail, sni, raw], backendRefs: [{name: db}]}
+  - {name: safe, listeners: [raw], backendRefs: [{name: tls}]}
+upstreams:
+  app: {servers: [{url: "http://10.0.0.1"}]}
+  grpc: {servers: [{url: "unix:/run/grpc.sock"}], protocol: h2c}
+  secure: {servers: [{url: "https://10.0.0.1"}]}
+  demo: {servers: [{url: "builtin:demo"}]}
+  db: {servers: [{url: "tcp://10.0.0.1:5432"}], proxyProtocol: v2}
+  tls: {servers: [{url: "tls://10.0.0.1:5432"}]}
+`;
+
 async function changes(before: string, after: string): Promise<string[]> {
   return diffConfig((await parse(before)).config, (await parse(after)).config).map(formatChange);
 }
@@ -46,6 +67,15 @@ test("a new token is a change without its value", async () => {
   const [before, after] = ["first-token-0123456789", "other-token-0123456789"];
   const lines = await changes(`${SOUND}admin: {token: ${before}}\n`, `${SOUND}admin: {token: ${after}}\n`);
   assert.deepEqual(lines, ["~ admin.token"]);
+});
+
+test("what is shown can be given back, without differences", async () => {
+  for (const text of [SOUND, EVERYTHING]) {
+    const { config } = await parse(text);
+    const shown = publicConfig(config);
+    const again = await parse(JSON.stringify(shown));
+    assert.deepEqual(diffDocuments(shown, publicConfig(again.config)), []);
+  }
 });
 
 test("documents from elsewhere compare the same way", async () => {

@@ -85,7 +85,8 @@ export function createFakeAddon(): FakeAddon {
       return this.#plane.active;
     }
     upstreams(): string {
-      return "[]";
+      const upstreams = this.#plane.snapshots.at(-1)?.upstreams ?? [];
+      return JSON.stringify(upstreams.map(({ name, servers }) => ({ name, servers })));
     }
     reopenAccessLog(): void {
       this.#plane.calls.push(["reopenAccessLog"]);

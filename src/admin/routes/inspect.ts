@@ -4,7 +4,7 @@ import Type from "typebox";
 import { MASK } from "../../config/public.ts";
 import type { Controller } from "../../proxy/control.ts";
 import { MangoError, NotRunningError } from "../../proxy/errors.ts";
-import type { Snapshot, SnapshotModifier } from "../../proxy/snapshot.ts";
+import type { Snapshot, SnapshotModifier, SnapshotUpstream } from "../../proxy/snapshot.ts";
 import type { AdminApp } from "../server.ts";
 
 const kSecretField = /authorization|cookie|token|secret|password|api-?key/i;
@@ -34,7 +34,7 @@ export function inspectRoutes(app: AdminApp, controller: Controller): void {
   );
   get("/v1/routes", "Routes as compiled, most settings resolved", () => routesOf(running(controller)));
   get("/v1/upstreams", "Upstream servers with health and endpoints", () => ({
-    upstreams: controller.upstreams(),
+    upstreams: upstreamsOf(controller),
     names: controller.names(),
   }));
   get("/v1/certificates", "Certificates in use, never their keys", () => ({
@@ -91,6 +91,20 @@ function listenersOf(controller: Controller): unknown {
     },
   }));
   return { listeners };
+}
+
+// How servers are spoken to comes from the snapshot, how they are from the data plane.
+function upstreamsOf(controller: Controller): unknown {
+  const settings = new Map(
+    running(controller).upstreams.map((upstream) => [upstream.name, spoken(upstream)]),
+  );
+  return controller.upstreams().map((state) => ({ ...state, ...settings.get(state.name) }));
+}
+
+function spoken({ protocol, tls, http2, proxyProtocol }: SnapshotUpstream): object {
+  if (tls === null) return { protocol, http2, proxyProtocol, tls };
+  const { caPem: _authorities, certPem, keyPem: _key, ...rest } = tls;
+  return { protocol, http2, proxyProtocol, tls: { ...rest, clientCertificate: certPem !== "" } };
 }
 
 function routesOf(snapshot: Snapshot): unknown {

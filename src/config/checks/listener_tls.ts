@@ -2,6 +2,7 @@
 // listeners.<name>.tls: there where it belongs, complete, and of one mind with the listener's protocol.
 import type { Path } from "../errors.ts";
 import { terminatesTls } from "../listener_kinds.ts";
+import { ABOUT_ENDED_TLS } from "../no_effect.ts";
 import type { ListenerConfig } from "../schema/root.ts";
 import { nearest } from "../suggest.ts";
 import { milliseconds } from "../units.ts";
@@ -49,7 +50,7 @@ function checkPassthrough(context: CheckContext, path: Path, protocol: string): 
   refuseWritten(
     context,
     path,
-    ["certificates", "minVersion", "groups", "alpn", "clientAuth", "tickets"],
+    ABOUT_ENDED_TLS,
     "where TLS is passed through: the server behind ends it; expected mode: Terminate",
   );
 }

@@ -4,6 +4,7 @@
 import { parseListenAddress, parseNetwork } from "../addresses.ts";
 import type { Path } from "../errors.ts";
 import { speaksHttp } from "../listener_kinds.ts";
+import { ABOUT_REQUESTS } from "../no_effect.ts";
 import type { ListenerConfig } from "../schema/root.ts";
 import { bytes, milliseconds } from "../units.ts";
 import { type CheckContext, checkReference, entriesOf } from "./context.ts";
@@ -13,15 +14,6 @@ import { refuseWritten } from "./no_effect.ts";
 
 const HEAD_MIN = 1024;
 const HEAD_MAX = 256 * 1024;
-const ABOUT_REQUESTS = [
-  "http2",
-  "limits",
-  "forwardedHeaders",
-  "timeouts.requestHeaders",
-  "timeouts.requestBody",
-  "timeouts.idle",
-  "timeouts.minRate",
-];
 
 export function checkListeners(context: CheckContext): void {
   const { document, reporter } = context;

@@ -3,6 +3,7 @@
 // changes or repeats a request means nothing to bytes, and each kind has servers of its own.
 import type { Path } from "../errors.ts";
 import { speaksHttp } from "../listener_kinds.ts";
+import { ABOUT_MATCHES } from "../no_effect.ts";
 import type { ListenerConfig, RouteConfig } from "../schema/root.ts";
 import { type Reach, reachOfAll } from "../server_url.ts";
 import type { CheckContext } from "./context.ts";
@@ -23,7 +24,7 @@ export function checkRouteKind(context: CheckContext, path: Path, route: RouteCo
   if (forBytes === undefined) return checkBackends(context, path, route, places, REQUESTS);
   if (places.some(({ listener }) => speaksHttp(listener))) return reportMixed(context, path, route, places);
   const what = `where bytes are forwarded (listener ${JSON.stringify(forBytes.name)} is ${forBytes.listener.protocol})`;
-  refuseWritten(context, path, ["matches", "filters", "timeouts", "retry"], what);
+  refuseWritten(context, path, ABOUT_MATCHES, what);
   checkServerNames(context, path, route, places);
   checkBackends(context, path, route, places, BYTES);
 }

@@ -2,6 +2,7 @@
 // upstreams: URLs that can be connected to, each once and all reached in one way, and at least one that gets
 // requests.
 import type { Path } from "../errors.ts";
+import { ABOUT_EXCHANGES } from "../no_effect.ts";
 import type { UpstreamConfig } from "../schema/root.ts";
 import { isSecure, parseServerUrl, type Reach, reachOf, reachOfAll } from "../server_url.ts";
 import { milliseconds } from "../units.ts";
@@ -9,9 +10,6 @@ import { type CheckContext, checkUnique, entriesOf } from "./context.ts";
 import { checkWindows } from "./http2.ts";
 import { refuseWritten } from "./no_effect.ts";
 import { checkUpstreamTls } from "./upstream_tls.ts";
-
-// What a connection that belongs to one client has no use for.
-const ABOUT_REQUESTS = ["protocol", "http2", "timeouts.response", "timeouts.idle", "connectionPool.maxIdle"];
 
 export function checkUpstreams(context: CheckContext): void {
   for (const [path, upstream] of entriesOf(context, "upstreams", context.document.upstreams)) {
@@ -65,7 +63,7 @@ function checkReach(context: CheckContext, path: Path, upstream: UpstreamConfig,
     refuseWritten(
       context,
       path,
-      ABOUT_REQUESTS,
+      ABOUT_EXCHANGES,
       `with ${said(reach)} servers: bytes are forwarded, not requests`,
     );
   } else {
