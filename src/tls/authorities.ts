@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The certificate authorities that client certificates are checked against.
+// The certificate authorities that certificates of clients and of upstream servers are checked against.
 import { readSmallFile } from "./files.ts";
 import { parseCertificates } from "./pair.ts";
 
@@ -7,7 +7,8 @@ export type AuthoritiesResult =
   | { readonly pem: string; readonly expired: number }
   | { readonly problem: string };
 
-const MAX_BUNDLE_BYTES = 8 * 1024 * 1024;
+const MAX_BUNDLE_BYTES = 8 * 1024 * 1024; // with what people write between certificates
+const MAX_PEM_BYTES = 1024 * 1024; // what the data plane takes (native/config)
 
 export async function loadAuthorities(path: string): Promise<AuthoritiesResult> {
   const file = await readSmallFile(path, MAX_BUNDLE_BYTES);
@@ -17,8 +18,11 @@ export async function loadAuthorities(path: string): Promise<AuthoritiesResult> 
   const stranger = certificates.find((each) => !each.ca);
   if (stranger !== undefined)
     return { problem: `${path}: ${oneLine(stranger.subject)} is not a certificate authority` };
+  const pem = [...new Set(certificates.map((each) => each.toString()))].join("");
+  if (pem.length > MAX_PEM_BYTES)
+    return { problem: `${path}: more than ${MAX_PEM_BYTES} bytes of certificates` };
   return {
-    pem: certificates.map((each) => each.toString()).join(""),
+    pem,
     expired: certificates.filter((each) => Date.parse(each.validTo) < Date.now()).length,
   };
 }
