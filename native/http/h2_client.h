@@ -47,12 +47,12 @@ class H2ClientCodec final : public ClientCodec, private H2Session {
   void open() { pump(); }
   // The upstream's first SETTINGS came: capacity() and tunnels() are what it says. on_capacity_changed()
   // tells.
-  [[nodiscard]] bool settled() const noexcept { return settled_; }
+  [[nodiscard]] bool settled() const noexcept override { return settled_; }
   // All of the response is here, though some of it may be held for its taker: it needs no connection any
   // more.
   [[nodiscard]] bool complete(const Stream& stream) const noexcept;
   // The connection is given up: no event follows, nothing is written. Allowed within events.
-  void close() noexcept;
+  void close() noexcept override;
 
   [[nodiscard]] Stream* start(const RequestStart& request) override;
   [[nodiscard]] size_t send_data(Stream& stream, std::string_view content) override;
@@ -97,6 +97,8 @@ class H2ClientCodec final : public ClientCodec, private H2Session {
   static Exchange& exchange_of(Stream& stream) noexcept { return static_cast<Exchange&>(stream); }
   [[nodiscard]] Exchange* find(int32_t id) noexcept { return static_cast<Exchange*>(find_stream(id)); }
 
+  [[nodiscard]] static const nghttp2_session_callbacks* callbacks() noexcept;
+  [[nodiscard]] static const nghttp2_option* options() noexcept;
   void greet(const Http2Limits& limits) noexcept;
   [[nodiscard]] Exchange* submit(const RequestStart& request, std::span<char> head);
 
@@ -132,6 +134,7 @@ class H2ClientCodec final : public ClientCodec, private H2Session {
   Watch* watch_ = nullptr;
   H2ResponseBlock block_;
   Exchange* block_owner_ = nullptr;  // null: nobody wants the block
+  size_t ending_ = 0;                // streams whose end is being told: they make room already
   uint32_t block_bytes_ = 0;         // decoded, wanted or not
   uint16_t block_fields_ = 0;
   uint16_t continuations_ = 0;

@@ -396,6 +396,17 @@ TEST(H2ClientCodec, CountsARequestThatMetAGoawayAsRefused) {
                            frame(NGHTTP2_GOAWAY, 0, 0, number(1) + number(NGHTTP2_NO_ERROR))));
 }
 
+TEST(H2ClientCodec, HasRoomForAnotherAttemptWhileItTellsALoss) {
+  Client client({.max_concurrent_streams = 1});
+  (void)client.get();
+  EXPECT_EQ(0U, client.codec.capacity());
+  bool retried = false;
+  client.on_loss = [&] { retried = client.get() != nullptr; };
+  client.receive(settings() + frame(NGHTTP2_RST_STREAM, 0, 1, number(NGHTTP2_REFUSED_STREAM)));
+  EXPECT_TRUE(retried);
+  EXPECT_EQ("[3 response 200]x[3 end]", client.receive(headers(3, kOk) + data(3, "x", kEnd)));
+}
+
 TEST(H2ClientCodec, SaysWhenTheLastStreamOfAClosingConnectionIsOver) {
   Client client;
   client.finishes = false;

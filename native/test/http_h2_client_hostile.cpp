@@ -132,7 +132,7 @@ TEST(H2ClientHostile, BoundsTheTrailers) {
 }
 
 TEST(H2ClientHostile, EndsTheConnectionOfABomb) {
-  const std::string told = "[connection error 502 header-bomb]";
+  const std::string told = "[connection error 502 http2-header-bomb]";
   EXPECT_EQ("[1 error 502 head-too-large]" + told, after_get(spread(1, bomb(4'000, 50))));
   EXPECT_EQ("[1 error 502 too-many-fields]" + told, after_get(spread(1, bomb(1, 1'200))));
   EXPECT_EQ("[1 response 200][1 error 502 second-head]" + told,
@@ -143,13 +143,13 @@ TEST(H2ClientHostile, EndsTheConnectionOfABomb) {
 TEST(H2ClientHostile, EndsTheConnectionOfAContinuationFlood) {
   std::string flood = frame(NGHTTP2_HEADERS, 0, 1, block(kOk));
   for (int i = 0; i < 10; ++i) flood += frame(NGHTTP2_CONTINUATION, 0, 1, "");
-  EXPECT_EQ("[connection error 502 continuation-flood]", after_get(flood));
+  EXPECT_EQ("[connection error 502 http2-continuation-flood]", after_get(flood));
 }
 
 // --- order ---
 
 TEST(H2ClientHostile, RefusesWhatComesInTheWrongOrder) {
-  EXPECT_EQ("[connection error 502 h2-protocol-error]", after_get(data(1, "x"))) << "the library insists";
+  EXPECT_EQ("[connection error 502 http2-protocol]", after_get(data(1, "x"))) << "the library insists";
   EXPECT_EQ("[1 interim 103][1 error 502 content-before-head]",
             after_get(headers(1, {{":status", "103"}}) + data(1, "", kEnd)));
   EXPECT_EQ("[1 interim 103][1 error 502 content-before-head]",
@@ -207,20 +207,21 @@ TEST(H2ClientHostile, IgnoresWhatFollowsAResetInTheSameBytes) {
 
 TEST(H2ClientHostile, EndsAConnectionThatBreaksItsRules) {
   const std::pair<std::string, const char*> kCases[] = {
-      {frame(NGHTTP2_PUSH_PROMISE, NGHTTP2_FLAG_END_HEADERS, 1, number(2) + block(kOk)), "unexpected-push"},
-      {data(9, "x"), "h2-protocol-error"},
-      {headers(9, kOk), "h2-protocol-error"},
-      {headers(2, kOk), "h2-protocol-error"},
-      {data(0, "x"), "h2-protocol-error"},
-      {frame(NGHTTP2_SETTINGS, 0, 0, "12345"), "h2-frame-size-error"},
-      {frame(NGHTTP2_PING, 0, 0, "1"), "h2-frame-size-error"},
-      {data(1, std::string(16'385, 'x')), "h2-frame-size-error"},
-      {frame(NGHTTP2_WINDOW_UPDATE, 0, 0, number(0x7fffffff)), "h2-flow-control-error"},
-      {settings({{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0x80000000}}), "h2-flow-control-error"},
+      {frame(NGHTTP2_PUSH_PROMISE, NGHTTP2_FLAG_END_HEADERS, 1, number(2) + block(kOk)),
+       "http2-unexpected-push"},
+      {data(9, "x"), "http2-protocol"},
+      {headers(9, kOk), "http2-protocol"},
+      {headers(2, kOk), "http2-protocol"},
+      {data(0, "x"), "http2-protocol"},
+      {frame(NGHTTP2_SETTINGS, 0, 0, "12345"), "http2-frame-size"},
+      {frame(NGHTTP2_PING, 0, 0, "1"), "http2-frame-size"},
+      {data(1, std::string(16'385, 'x')), "http2-frame-size"},
+      {frame(NGHTTP2_WINDOW_UPDATE, 0, 0, number(0x7fffffff)), "http2-flow-control"},
+      {settings({{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0x80000000}}), "http2-flow-control"},
       {frame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, "\xff\xff\xff\xff\xff\xff\xff"),
-       "h2-compression-error"},
-      {frame(NGHTTP2_HEADERS, 0, 1, block(kOk)) + data(1, "x"), "h2-protocol-error"},
-      {frame(NGHTTP2_RST_STREAM, 0, 7, number(NGHTTP2_CANCEL)), "h2-protocol-error"},
+       "http2-compression"},
+      {frame(NGHTTP2_HEADERS, 0, 1, block(kOk)) + data(1, "x"), "http2-protocol"},
+      {frame(NGHTTP2_RST_STREAM, 0, 7, number(NGHTTP2_CANCEL)), "http2-protocol"},
   };
   for (const auto& [bytes, reason] : kCases)
     EXPECT_EQ("[connection error 502 " + std::string(reason) + "]", after_get(bytes));
@@ -267,6 +268,8 @@ TEST(H2ClientHostile, BudgetsFramesThatBringNothing) {
       settings({{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 100}}),
       frame(NGHTTP2_WINDOW_UPDATE, 0, 0, number(1)),
       frame(NGHTTP2_PRIORITY, 0, 1, std::string(5, '\0')),
+      frame(0x77, 0, 0, "unknown"),
+      frame(0xff, 0, 1, ""),
       data(1, ""),
       frame(NGHTTP2_RST_STREAM, 0, 1, number(NGHTTP2_CANCEL)),
   };
@@ -276,7 +279,7 @@ TEST(H2ClientHostile, BudgetsFramesThatBringNothing) {
     std::string flood = settings() + headers(1, kOk);
     for (int i = 0; i < 1100; ++i) flood += each;
     const std::string events = client.receive(flood);
-    EXPECT_TRUE(events.ends_with("[connection error 502 control-frame-flood]")) << events;
+    EXPECT_TRUE(events.ends_with("[connection error 502 http2-control-flood]")) << events;
     EXPECT_LT(client.output.size(), 40'000U);
   }
 }
@@ -294,7 +297,7 @@ TEST(H2ClientHostile, LetsTimeAndContentRefillTheBudget) {
   }
   std::string flood;
   for (int i = 0; i < 11; ++i) flood += ping;
-  EXPECT_EQ("[connection error 502 control-frame-flood]", client.receive(flood));
+  EXPECT_EQ("[connection error 502 http2-control-flood]", client.receive(flood));
 }
 
 TEST(H2ClientHostile, QueuesLittleForAnUpstreamThatDoesNotRead) {
@@ -306,7 +309,7 @@ TEST(H2ClientHostile, QueuesLittleForAnUpstreamThatDoesNotRead) {
   std::string events;
   for (int i = 0; i < 100'000 && events.empty(); ++i)
     events = client.receive(frame(NGHTTP2_PING, 0, 0, "12345678"));
-  EXPECT_EQ("[connection error 502 control-frame-flood]", events);
+  EXPECT_EQ("[connection error 502 http2-control-flood]", events);
   EXPECT_EQ("", client.output);
 }
 

@@ -144,11 +144,13 @@ void Client::on_request_writable(Stream& stream) {
 
 void Client::on_response_error(Stream& stream, const Refusal& refusal) {
   text += tag(stream, "error ") + std::to_string(refusal.status) + " " + refusal.reason + "]";
+  if (on_loss) on_loss();
 }
 
 void Client::on_stream_lost(Stream& stream, StreamError error) {
   constexpr const char* kErrors[] = {"none", "protocol", "internal", "refused", "cancelled", "calm"};
   text += tag(stream, "lost ") + kErrors[static_cast<size_t>(error)] + "]";
+  if (on_loss) on_loss();
 }
 
 void Client::on_connection_error(const Refusal& refusal) {

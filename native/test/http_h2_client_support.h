@@ -81,6 +81,7 @@ class Client final : public Sink, public ClientEvents {
   std::string to_send;  // what on_request_writable sends; an end follows
   std::map<uint32_t, std::string> contents;
   std::function<void(Stream&)> on_event;  // called within events other than ends
+  std::function<void()> on_loss;          // ... and within those of a stream that is lost or refused
 };
 
 // --- their side ---
