@@ -26,6 +26,9 @@ class H2Fields {
   // Lines of trailer fields.
   [[nodiscard]] bool read_trailers(std::span<char> lines) noexcept;
 
+  // nghttp2 need not copy names and values: they are serialised before the text goes.
+  void lend() noexcept;
+
   [[nodiscard]] const nghttp2_nv* data() const noexcept { return fields_.data(); }
   [[nodiscard]] size_t size() const noexcept { return count_; }
   [[nodiscard]] uint16_t status() const noexcept { return status_; }  // of a response, as in the text

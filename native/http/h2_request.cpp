@@ -20,13 +20,31 @@ constexpr std::string_view kCrumbGlue = "; ";
 
 }  // namespace
 
+// Views of what is there do not survive it. Without memory the process cannot go on, as everywhere else.
+void H2RequestReader::reserve(size_t bytes) noexcept {
+  if (bytes <= capacity_) return;
+  capacity_ = std::max(bytes, 2 * capacity_);
+  std::unique_ptr<char[], FreeBytes> larger(static_cast<char*>(h2_allocate(capacity_)));
+  if (larger == nullptr) std::terminate();
+  if (used_ != 0) std::memcpy(larger.get(), bytes_.get(), used_);
+  bytes_ = std::move(larger);
+}
+
+char* H2RequestReader::extend(size_t bytes) noexcept {
+  reserve(used_ + bytes);
+  char* const at = bytes_.get() + used_;
+  used_ += bytes;
+  return at;
+}
+
 void H2RequestReader::begin() noexcept {
   end();
-  bytes_.reserve(kTypicalHeadBytes);
+  reserve(kTypicalHeadBytes);
 }
 
 void H2RequestReader::end() noexcept {
-  H2String().swap(bytes_);
+  bytes_.reset();
+  used_ = capacity_ = 0;
   total_bytes_ = 0;
   total_fields_ = crumbs_ = crumb_bytes_ = 0;
   over_ = false;
@@ -46,7 +64,10 @@ bool H2RequestReader::add(std::string_view name, std::string_view value) noexcep
     crumb_bytes_ += static_cast<uint32_t>(value.size() + kCrumbGlue.size());
   }
   const Lengths lengths{static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size())};
-  bytes_.append(reinterpret_cast<const char*>(&lengths), sizeof lengths).append(name).append(value);
+  char* const at = extend(sizeof lengths + name.size() + value.size());
+  std::memcpy(at, &lengths, sizeof lengths);
+  std::copy_n(name.data(), name.size(), at + sizeof lengths);
+  std::copy_n(value.data(), value.size(), at + sizeof lengths + name.size());
   return true;
 }
 
@@ -71,11 +92,11 @@ bool H2RequestReader::take_pseudo(std::string_view name, std::span<char> value) 
 
 bool H2RequestReader::take_fields(RequestHead& head) noexcept {
   bool cookies_taken = false;
-  const size_t end = bytes_.size();  // joined cookies come behind it
+  const size_t end = used_;  // joined cookies come behind it
   for (size_t at = 0; at < end;) {
     Lengths lengths;
-    std::memcpy(&lengths, bytes_.data() + at, sizeof lengths);
-    char* const bytes = bytes_.data() + at + sizeof lengths;
+    std::memcpy(&lengths, bytes_.get() + at, sizeof lengths);
+    char* const bytes = bytes_.get() + at + sizeof lengths;
     at += sizeof lengths + lengths.name + lengths.value;
     const std::string_view name(bytes, lengths.name);
     const std::span<char> value(bytes + lengths.name, lengths.value);
@@ -99,18 +120,19 @@ bool H2RequestReader::take_fields(RequestHead& head) noexcept {
 
 // Joins all crumbs behind the fields, where there is room for them: views of the rest must not move.
 void H2RequestReader::take_cookies(RequestHead& head) noexcept {
-  const size_t end = bytes_.size();
-  const size_t start = end;
+  const size_t end = used_;
   for (size_t at = 0; at < end;) {
     Lengths lengths;
-    std::memcpy(&lengths, bytes_.data() + at, sizeof lengths);
-    const char* const bytes = bytes_.data() + at + sizeof lengths;
+    std::memcpy(&lengths, bytes_.get() + at, sizeof lengths);
+    const char* const bytes = bytes_.get() + at + sizeof lengths;
     at += sizeof lengths + lengths.name + lengths.value;
     if (std::string_view(bytes, lengths.name) != kCookie) continue;
-    if (bytes_.size() != start) bytes_.append(kCrumbGlue);
-    bytes_.append(bytes + lengths.name, lengths.value);
+    const std::string_view glue = used_ == end ? std::string_view() : kCrumbGlue;
+    char* const to = extend(glue.size() + lengths.value);
+    std::copy_n(glue.data(), glue.size(), to);
+    std::copy_n(bytes + lengths.name, lengths.value, to + glue.size());
   }
-  const std::string_view joined = std::string_view(bytes_).substr(start);
+  const std::string_view joined(bytes_.get() + end, used_ - end);
   (void)head.fields.push({kCookie, joined, FieldId::other});
 }
 
@@ -169,7 +191,7 @@ H2RequestReader::Result H2RequestReader::read(RequestHead& head, bool ended, Ref
   head.clear();
   head.version = Version::http2;
   head.head_bytes = static_cast<uint32_t>(total_bytes_);
-  if (crumbs_ > 1) bytes_.reserve(bytes_.size() + crumb_bytes_);
+  if (crumbs_ > 1) reserve(used_ + crumb_bytes_);
   if (!take_fields(head)) over_ = true;
   if (over_) {
     refusal = {431, total_fields_ > limits_.fields ? "too-many-fields" : "head-too-large"};

@@ -5,6 +5,8 @@
 // A block over the limits is decoded to its end, for the sake of HPACK's state, but no longer kept.
 #pragma once
 
+#include <memory>
+
 #include "http/h1_parser.h"
 #include "http/h1_semantics.h"
 #include "http/h2_memory.h"
@@ -34,10 +36,15 @@ class H2RequestReader {
   void end() noexcept;
 
  private:
+  struct FreeBytes {
+    void operator()(char* bytes) const noexcept { h2_free(bytes); }
+  };
   struct Lengths {
     uint32_t name;
     uint32_t value;
   };
+  [[nodiscard]] char* extend(size_t bytes) noexcept;
+  void reserve(size_t bytes) noexcept;
   [[nodiscard]] bool take_pseudo(std::string_view name, std::span<char> value) noexcept;
   [[nodiscard]] bool take_fields(RequestHead& head) noexcept;
   void take_cookies(RequestHead& head) noexcept;
@@ -46,7 +53,10 @@ class H2RequestReader {
   [[nodiscard]] Result check_target(RequestHead& head, Refusal& refusal) noexcept;
 
   const HeadLimits limits_;
-  H2String bytes_;  // of every field its Lengths, its name and its value
+  // Of every field its Lengths, its name and its value. No string: this is done for every field there is.
+  std::unique_ptr<char[], FreeBytes> bytes_;
+  size_t used_ = 0;
+  size_t capacity_ = 0;
   uint64_t total_bytes_ = 0;
   uint32_t total_fields_ = 0;
   uint32_t crumbs_ = 0;       // Cookie fields (RFC 9113 section 8.2.3)

@@ -51,6 +51,7 @@ class H2ServerCodec final : public ServerCodec, private H2Session {
     bool lost = false;       // closed before its time; on_stream_lost is still to be told
     uint32_t lost_code = 0;  // why
   };
+  enum class HeadKind : uint8_t { interim, alone, content };
   struct Callbacks;
   class Calls;
 
@@ -71,7 +72,7 @@ class H2ServerCodec final : public ServerCodec, private H2Session {
   void tell_lost(Exchange& exchange, uint32_t code) noexcept;
   void tell_losses() noexcept;
   void settle() noexcept;
-  [[nodiscard]] bool submit_head(Exchange& exchange, std::span<char> text, bool content) noexcept;
+  [[nodiscard]] bool submit_head(Exchange& exchange, std::span<char> text, HeadKind kind) noexcept;
   [[nodiscard]] Exchange* find(int32_t id) noexcept { return static_cast<Exchange*>(find_stream(id)); }
 
   [[nodiscard]] size_t deliver(H2Stream& stream, std::string_view content) override;

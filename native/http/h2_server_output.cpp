@@ -17,15 +17,26 @@ std::span<char> written(char* memory, const HeadWriter& out) noexcept {
 
 }  // namespace
 
-// The last head of a response.
-bool H2ServerCodec::submit_head(Exchange& exchange, std::span<char> text, bool content) noexcept {
+// Serialised at once where that is possible: the text need not be copied then.
+bool H2ServerCodec::submit_head(Exchange& exchange, std::span<char> text, HeadKind kind) noexcept {
   H2Fields fields;
   if (!fields.read_response(text)) return false;
-  exchange.head_submitted = true;
-  exchange.output_ended = exchange.output_ended || !content;
-  nghttp2_data_provider data = provider(exchange);
+  const bool at_once = drain();
+  if (at_once) fields.lend();
   const auto id = static_cast<int32_t>(exchange.id);
-  return nghttp2_submit_response(session(), id, fields.data(), fields.size(), content ? &data : nullptr) == 0;
+  int error = 0;
+  if (kind == HeadKind::interim) {
+    error = nghttp2_submit_headers(session(), NGHTTP2_FLAG_NONE, id, nullptr, fields.data(), fields.size(),
+                                   nullptr);
+  } else {
+    const bool content = kind == HeadKind::content;
+    exchange.head_submitted = true;
+    exchange.output_ended = exchange.output_ended || !content;
+    nghttp2_data_provider data = provider(exchange);
+    error = nghttp2_submit_response(session(), id, fields.data(), fields.size(), content ? &data : nullptr);
+  }
+  if (at_once) pump_frame();
+  return error == 0;
 }
 
 bool H2ServerCodec::send_head(Stream& stream, const ResponseHead& head, ResponseForwarding how) {
@@ -40,21 +51,18 @@ bool H2ServerCodec::send_head(Stream& stream, const ResponseHead& head, Response
   how.keep_alive = true;
   how.http10 = false;
   write_response_head(out, head, how);
-  bool submitted = out.ok();
-  if (interim && submitted) {
-    H2Fields fields;
-    submitted = fields.read_response(written(memory, out)) &&
-                nghttp2_submit_headers(session(), NGHTTP2_FLAG_NONE, static_cast<int32_t>(exchange.id),
-                                       nullptr, fields.data(), fields.size(), nullptr) == 0;
-  } else if (submitted) {
+  HeadKind kind = HeadKind::interim;
+  if (tunnel) {
+    kind = HeadKind::content;
+  } else if (!interim) {
     const bool trailers = head.fields.find(FieldId::trailer) != nullptr;
     const bool length = how.framing == Framing::length && !trailers;
-    if (length && !tunnel) exchange.to_send = how.content_length;
+    if (length) exchange.to_send = how.content_length;
     const bool empty = how.framing == Framing::none || (length && how.content_length == 0);
-    submitted = submit_head(exchange, written(memory, out), tunnel || !empty);
+    kind = empty ? HeadKind::alone : HeadKind::content;
   }
-  if (!submitted) return reset(stream, StreamError::internal);
-  pump();
+  if (!out.ok() || !submit_head(exchange, written(memory, out), kind))
+    return reset(stream, StreamError::internal);
   return !dead();
 }
 
@@ -80,7 +88,8 @@ bool H2ServerCodec::send_local(Stream& stream, LocalResponse response) {
   if (!out.ok() || head_bytes < 4) return reset(stream, StreamError::internal);
   exchange.tail = out.text().substr(head_bytes);
   exchange.output_ended = true;
-  if (!submit_head(exchange, written(memory, out).first(head_bytes), !exchange.tail.empty()))
+  const HeadKind kind = exchange.tail.empty() ? HeadKind::alone : HeadKind::content;
+  if (!submit_head(exchange, written(memory, out).first(head_bytes), kind))
     return reset(stream, StreamError::internal);
   pump();
   return !dead();

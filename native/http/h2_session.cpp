@@ -79,13 +79,29 @@ struct H2Session::Callbacks {
 void H2Session::pump() noexcept {
   if (busy_ || dead_) return;
   busy_ = true;
-  while (!dead_ && !sink_.congested()) {
-    const uint8_t* bytes = nullptr;
-    const ssize_t count = nghttp2_session_mem_send(session_, &bytes);
-    if (count == 0) break;
-    if (count < 0 || !sink_.put({reinterpret_cast<const char*>(bytes), static_cast<size_t>(count)})) die();
+  while (!dead_ && !sink_.congested() && serialise()) {
   }
   busy_ = false;
+}
+
+bool H2Session::drain() noexcept {
+  pump();
+  return !busy_ && !dead_ && !sink_.congested();
+}
+
+void H2Session::pump_frame() noexcept {
+  busy_ = true;
+  (void)serialise();
+  busy_ = false;
+}
+
+// One frame; false if there was none.
+bool H2Session::serialise() noexcept {
+  const uint8_t* bytes = nullptr;
+  const ssize_t count = nghttp2_session_mem_send(session_, &bytes);
+  if (count == 0) return false;
+  if (count < 0 || !sink_.put({reinterpret_cast<const char*>(bytes), static_cast<size_t>(count)})) die();
+  return true;
 }
 
 nghttp2_data_provider H2Session::provider(H2Stream& stream) noexcept {

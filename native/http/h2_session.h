@@ -87,6 +87,10 @@ class H2Session {
   // --- output ---
   // Serialises what nghttp2 has, as long as the sink is not congested. Nothing within callbacks.
   void pump() noexcept;
+  // The same; true if nothing waits any more, and what is submitted now can be serialised by pump_frame()
+  // before anything else happens: nghttp2 need not copy it.
+  [[nodiscard]] bool drain() noexcept;
+  void pump_frame() noexcept;
   [[nodiscard]] nghttp2_data_provider provider(H2Stream& stream) noexcept;
   [[nodiscard]] size_t send_content(H2Stream& stream, std::string_view content) noexcept;
   // Ends the stream's output, with trailers (lines of text) or without. False if that was not possible.
@@ -129,6 +133,7 @@ class H2Session {
 
   // Whether the stream is still among ours, after a call that may have removed it.
   [[nodiscard]] bool has_stream(const H2Stream* stream, StreamId id) const noexcept;
+  [[nodiscard]] bool serialise() noexcept;
   void take_content(int32_t id, std::string_view content) noexcept;
   void hold(H2Stream& stream, std::string_view content);
   void consume(StreamId id, size_t bytes) noexcept;
