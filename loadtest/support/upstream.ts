@@ -33,6 +33,11 @@ async function sendBytes(response: ServerResponse, bytes: number): Promise<void>
   await pipeline(Readable.from(chunks(bytes)), response);
 }
 
+// An answer before the end of the request would be right, too, but then nobody minds what is wrong with the rest of it.
+async function ended(request: IncomingMessage): Promise<void> {
+  if (!request.resume().complete) await once(request, "end");
+}
+
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const [, word, argument] = (request.url ?? "/").split(/[/?]/);
   switch (word) {
@@ -48,6 +53,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
       await sleep(Number(argument));
       return sendBytes(response, SMALL_BYTES);
     default:
+      await ended(request);
       return sendBytes(response, SMALL_BYTES);
   }
 }

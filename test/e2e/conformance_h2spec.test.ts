@@ -23,9 +23,13 @@ const program = findH2spec();
 const skip = program === undefined ? "h2spec is not installed; npm run conformance brings it" : false;
 const run = promisify(execFile);
 
-// The cases on flow control need content to be held back.
+// The cases on flow control need content to be held back; those on malformed requests an answer that does not come
+// before their end.
 async function service(scope: Scope): Promise<string> {
-  const { url } = await httpUpstream(scope, (_request, response) => response.end("x".repeat(1024)));
+  const { url } = await httpUpstream(scope, (request, response) => {
+    request.on("error", () => {});
+    request.resume().on("end", () => response.end("x".repeat(1024)));
+  });
   return url;
 }
 
