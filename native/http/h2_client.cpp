@@ -19,6 +19,13 @@ constexpr uint32_t kUnsettledStreams = 100;
 constexpr uint32_t kAdvertisedHeadBytes = 32 * 1024;  // see h2_response.cpp
 constexpr uint64_t kEarnedByRequest = 10'000;         // of the budget of control frames, in thousandths
 
+// Of nghttp2's fatal errors.
+const char* reason_of(int error) noexcept {
+  if (error == NGHTTP2_ERR_FLOODED) return "http2-control-flood";
+  if (error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS) return "http2-continuation-flood";
+  return "http2-internal";
+}
+
 }  // namespace
 
 // --- a turn: events may be told ---
@@ -139,8 +146,7 @@ size_t H2ClientCodec::receive(std::span<char> bytes, ClientEvents& events) {
   const bool fed = feed(bytes, error);
   receiving_ = false;
   if (!fed && failure_ == nullptr && !dead()) {
-    const bool flood = error == NGHTTP2_ERR_FLOODED;
-    fail(NGHTTP2_ENHANCE_YOUR_CALM, flood ? "http2-control-flood" : "http2-internal");
+    fail(error == NGHTTP2_ERR_NOMEM ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_ENHANCE_YOUR_CALM, reason_of(error));
   }
   turn.end();
   return bytes.size();

@@ -2,7 +2,15 @@
 // The client's side of HTTP/2 against a server that keeps the rules.
 #include "http_h2_client_support.h"
 
-namespace mango::http::test {
+namespace mango::http {
+
+struct H2ClientPeek {
+  static void skip_to_last_stream(H2ClientCodec& codec) {
+    EXPECT_EQ(0, nghttp2_session_set_next_stream_id(codec.session(), INT32_MAX));
+  }
+};
+
+namespace test {
 namespace {
 
 const FieldPairs kOk = {{":status", "200"}};
@@ -418,6 +426,22 @@ TEST(H2ClientCodec, SaysWhenTheLastStreamOfAClosingConnectionIsOver) {
   EXPECT_FALSE(client.codec.finish(*other));
 }
 
+TEST(H2ClientCodec, ClosesWhenTheStreamIdsAreUsedUp) {
+  Client client;
+  Upstream upstream;
+  client.finishes = false;
+  H2ClientPeek::skip_to_last_stream(client.codec);
+  EXPECT_EQ(100U, client.codec.capacity());
+  Stream* const last = client.get();
+  ASSERT_NE(nullptr, last);
+  EXPECT_EQ(0U, client.codec.capacity());
+  EXPECT_FALSE(client.codec.reusable());
+  converse(client, upstream);
+  upstream.respond(INT32_MAX, kOk, "x");
+  EXPECT_EQ("[2147483647 response 200]x[2147483647 end]", converse(client, upstream));
+  EXPECT_FALSE(client.codec.finish(*last));
+}
+
 TEST(H2ClientCodec, EndsNoResponseWithItsConnection) {
   Client client;
   (void)client.get();
@@ -518,4 +542,5 @@ TEST(H2ClientCodec, LosesATunnelThatIsResetAfterItsFirstHalf) {
 }
 
 }  // namespace
-}  // namespace mango::http::test
+}  // namespace test
+}  // namespace mango::http

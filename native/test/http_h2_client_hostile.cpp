@@ -144,6 +144,9 @@ TEST(H2ClientHostile, EndsTheConnectionOfAContinuationFlood) {
   std::string flood = frame(NGHTTP2_HEADERS, 0, 1, block(kOk));
   for (int i = 0; i < 10; ++i) flood += frame(NGHTTP2_CONTINUATION, 0, 1, "");
   EXPECT_EQ("[connection error 502 http2-continuation-flood]", after_get(flood));
+  std::string ignored = frame(NGHTTP2_RST_STREAM, 0, 1, number(NGHTTP2_CANCEL)) + flood;
+  for (int i = 0; i < 100; ++i) ignored += frame(NGHTTP2_CONTINUATION, 0, 1, "");
+  EXPECT_EQ("[1 lost cancelled][connection error 502 http2-continuation-flood]", after_get(ignored));
 }
 
 // --- order ---
