@@ -71,8 +71,9 @@ function serve(
   reported: (seen: Record<string, unknown>) => void,
 ): void {
   const { url = "" } = request;
-  if (url.startsWith("/image/")) return void response.setHeader("content-type", "image/png").end(pixel);
-  if (url === "/") return void response.setHeader("content-type", "text/html").end(html);
+  if (url.startsWith("/image/"))
+    return void response.writeHead(200, { "content-type": "image/png" }).end(pixel);
+  if (url === "/") return void response.writeHead(200, { "content-type": "text/html" }).end(html);
   if (url !== "/report") return void response.writeHead(404).end();
   request.setEncoding("utf8");
   void request.toArray().then((parts) => {

@@ -142,11 +142,11 @@ test("maxRequests: that many are answered, then GOAWAY", async (t) => {
 });
 
 // The second request of a session is one too many, while the first is still in progress.
-async function limited(scope: Scope, action: string): Promise<{ client: H2Client } & Held> {
+async function limited(scope: Scope, action: string, policy: string = action): Promise<Held> {
   const held = await holding(scope);
-  const policies = { [action]: { rateLimit: { requests: 1, per: "1h" }, session: { rateLimited: action } } };
-  await edge.reload(proxyTo(held.upstream.url, { listener: { policy: action }, top: { policies } }));
-  return { client: await open(scope), ...held };
+  const policies = { [policy]: { rateLimit: { requests: 1, per: "1h" }, session: { rateLimited: action } } };
+  await edge.reload(proxyTo(held.upstream.url, { listener: { policy }, top: { policies } }));
+  return held;
 }
 
 for (const [action, expected] of [
@@ -154,7 +154,8 @@ for (const [action, expected] of [
   ["refuseStream", { status: 0, reset: "REFUSED_STREAM" }],
 ] as const) {
   test(`rateLimited with ${action} ends that stream and no other`, async (t) => {
-    const { client, upstream, release } = await limited(t, action);
+    const { upstream, release } = await limited(t, action);
+    const client = await open(t);
     const first = client.ask({ ":path": "/held" });
     await upstream.log.wait("request GET /held");
     const { status, reset } = await client.ask();
@@ -185,7 +186,8 @@ test("rateLimited with goaway ends that stream, lets the others end, and closes"
 
 for (const action of ["close", "reset", "abort"] as const) {
   test(`rateLimited with ${action} ends the session with all its streams`, async (t) => {
-    const { client, upstream } = await limited(t, action);
+    const { upstream } = await limited(t, action);
+    const client = await open(t);
     const first = client.ask({ ":path": "/held" });
     await upstream.log.wait("request GET /held");
     assert.equal((await client.ask()).status, 0);
@@ -196,7 +198,7 @@ for (const action of ["close", "reset", "abort"] as const) {
 
 for (const action of ["goaway", "refuseStream"] as const) {
   test(`${action} closes a session of HTTP/1.1`, async (t) => {
-    const { upstream } = await limited(t, action);
+    const { upstream } = await limited(t, action, `${action}-h1`);
     const client = await RawClient.open(t, { port: edge.port("main") });
     const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     await client.send(get);

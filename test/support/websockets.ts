@@ -9,7 +9,7 @@ import type { H2Client } from "./http2_client.ts";
 import { responseOf } from "./http2_client.ts";
 import { type H2Upstream, type H2UpstreamOptions, h2Upstream } from "./http2_upstream.ts";
 import type { Lines } from "./lines.ts";
-import type { Scope } from "./scope.ts";
+import { type Scope, withPatience } from "./scope.ts";
 import { httpUpstream, type Upstream } from "./upstreams.ts";
 
 const maxPayload = 64 * 1024 * 1024;
@@ -99,11 +99,11 @@ function overStream(stream: Duplex, end: "client" | "server"): WebSocket {
 export async function echoed(socket: WebSocket, message: string | Buffer): Promise<Buffer> {
   const answer = once(socket, "message") as Promise<[Buffer]>;
   socket.send(message);
-  return (await answer)[0];
+  return (await withPatience(answer, () => "an echo"))[0];
 }
 
 export async function closeCode(socket: WebSocket): Promise<number> {
   if (socket.readyState === WebSocket.CLOSED) throw new Error("closed before anybody looked");
-  const [code] = (await once(socket, "close")) as [number];
-  return code;
+  const closed = once(socket, "close") as Promise<[number]>;
+  return (await withPatience(closed, () => "the end of a WebSocket"))[0];
 }
