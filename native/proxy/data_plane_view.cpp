@@ -38,7 +38,8 @@ struct ListenerSum {
 
 struct RouteSum {
   std::map<uint16_t, uint64_t> requests;
-  uint64_t active = 0, request_bytes = 0, response_bytes = 0;
+  std::array<uint64_t, RouteCounters::kGrpcStatuses + 1> grpc{};
+  uint64_t connections = 0, active = 0, request_bytes = 0, response_bytes = 0;
   HistogramSum seconds;
 };
 
@@ -64,6 +65,8 @@ void add_routes(const WorkerCounters& counters, std::map<std::string, RouteSum>&
   counters.routes.for_each([&](const std::string& name, const RouteCounters& own) {
     RouteSum& sum = sums[name];
     own.requests.for_each([&sum](uint16_t status, uint64_t count) { sum.requests[status] += count; });
+    for (size_t i = 0; i < own.grpc.size(); ++i) sum.grpc[i] += own.grpc[i].read();
+    sum.connections += own.connections.read();
     sum.active += own.active.read();
     sum.request_bytes += own.request_bytes.read();
     sum.response_bytes += own.response_bytes.read();
@@ -100,6 +103,16 @@ Json to_json(const std::map<std::string, ListenerSum>& sums) {
   return all;
 }
 
+// Only what has happened; -1 stands for calls that ended without a status.
+Json grpc_to_json(const RouteSum& sum) {
+  Json all = Json::array();
+  for (size_t i = 0; i < sum.grpc.size(); ++i) {
+    const int status = i < RouteCounters::kGrpcStatuses ? static_cast<int>(i) : -1;
+    if (sum.grpc[i] != 0) all.push_back({{"status", status}, {"count", sum.grpc[i]}});
+  }
+  return all;
+}
+
 Json to_json(const std::map<std::string, RouteSum>& sums) {
   Json all = Json::array();
   for (const auto& [name, sum] : sums) {
@@ -108,6 +121,8 @@ Json to_json(const std::map<std::string, RouteSum>& sums) {
       requests.push_back({{"status", status}, {"count", count}});
     all.push_back({{"name", name},
                    {"requests", std::move(requests)},
+                   {"connections", sum.connections},
+                   {"grpc", grpc_to_json(sum)},
                    {"active", sum.active},
                    {"seconds", sum.seconds.json()},
                    {"requestBytes", sum.request_bytes},
