@@ -14,7 +14,11 @@ namespace {
 constexpr uint32_t kMaxContinuations = 8;
 constexpr size_t kMaxOutboundAcks = 1000;         // queued by nghttp2 while nobody reads
 constexpr uint64_t kTokensPerRequest = 2 * 1000;  // thousandths: priorities and windows go with it
-constexpr uint64_t kBytesPerTokenThousandth = 2;  // two WINDOW_UPDATEs for 4 KiB
+// A client may answer each frame of content with two WINDOW_UPDATEs, and a small message with a PING on top.
+// A frame that its window cut short earns for its bytes alone: one octet a window is a flood (CVE-2019-9511).
+constexpr uint64_t kTokenThousandthsPerByte = 4;
+constexpr uint64_t kTokensPerMessageSent = 3 * 1000;
+constexpr uint64_t kTokensPerFrameReceived = 1 * 1000;
 constexpr uint64_t kUnlimitedRate = uint64_t{1} << 40;
 
 constexpr const char* kControlFlood = "http2-control-flood";
@@ -80,15 +84,8 @@ struct H2ServerCodec::Callbacks {
     return codec.dead() ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
   }
 
-  static int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user_data) {
-    H2ServerCodec& codec = self(user_data);
-    (void)codec.count_frame(*head);
-    return verdict(codec);
-  }
-
   static int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
     H2ServerCodec& codec = self(user_data);
-    codec.reading_head_ = true;
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) codec.reader_.begin();
     return 0;
   }
@@ -118,7 +115,7 @@ struct H2ServerCodec::Callbacks {
 
   static int on_invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int error, void* user_data) {
     H2ServerCodec& codec = self(user_data);
-    codec.reading_head_ = false;
+    codec.recent_.add(static_cast<StreamId>(frame->hd.stream_id), H2RecentResets::By::us);
     Exchange* const exchange = codec.find(frame->hd.stream_id);
     if (exchange != nullptr)
       exchange->broken = reason_of_error(error);
@@ -139,16 +136,10 @@ struct H2ServerCodec::Callbacks {
     return verdict(codec);
   }
 
-  // Frames we know nothing about count, too: nghttp2 shows them to those who ask for them only.
-  static int on_unknown_frame(nghttp2_session*, void**, const nghttp2_frame_hd*, void*) {
-    return NGHTTP2_ERR_CANCEL;
-  }
-
   static nghttp2_session_callbacks* make() noexcept {
     nghttp2_session_callbacks* callbacks = nullptr;
     if (nghttp2_session_callbacks_new(&callbacks) != 0) return nullptr;
     set_content_callbacks(callbacks);
-    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, on_invalid_header);
@@ -156,7 +147,6 @@ struct H2ServerCodec::Callbacks {
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-    nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, on_unknown_frame);
     return callbacks;
   }
 
@@ -166,10 +156,7 @@ struct H2ServerCodec::Callbacks {
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_outbound_ack(option, kMaxOutboundAcks);
-    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; ++type) {
-      if (type != NGHTTP2_PRIORITY_UPDATE)
-        nghttp2_option_set_user_recv_extension_type(option, static_cast<uint8_t>(type));
-    }
+    nghttp2_option_set_max_continuations(option, SIZE_MAX);  // begin_frame() counts them
     nghttp2_option_set_builtin_recv_extension_type(option, NGHTTP2_PRIORITY_UPDATE);
     nghttp2_option_set_stream_reset_rate_limit(option, kUnlimitedRate, kUnlimitedRate);  // resets_ is ours
     return option;
@@ -195,14 +182,21 @@ class H2ServerCodec::Calls {
 
 size_t H2ServerCodec::receive(std::span<char> bytes, ServerEvents& events) {
   const Calls calls(*this, events);
-  int error = 0;
   feeding_ = true;
-  const bool fed = dead() || feed(bytes, error);
-  feeding_ = false;
-  if (!fed && !dead()) {
-    const Fatal fatal = fatal_of_error(error);
-    fail(fatal.reason, fatal.code);
+  for (std::span<const char> rest = bytes; !rest.empty() && !dead();) {
+    bool begun = false;
+    const std::span<const char> piece = rest.first(frames_.next(rest, begun));
+    rest = rest.subspan(piece.size());
+    if (begun) begin_frame(frames_.head());
+    int error = 0;
+    if (!dead() && !feed(piece, error) && !dead()) {
+      const Fatal fatal = fatal_of_error(error);
+      fail(fatal.reason, fatal.code);
+    }
+    if (frames_.between_frames() && (frames_.head().flags & NGHTTP2_FLAG_END_HEADERS) != 0)
+      reading_head_ = false;
   }
+  feeding_ = false;
   if (!dead() && queue_too_long()) fail(kControlFlood, NGHTTP2_ENHANCE_YOUR_CALM);
   settle();
   return bytes.size();
@@ -252,27 +246,56 @@ bool H2ServerCodec::charge_reset() noexcept {
   return false;
 }
 
-bool H2ServerCodec::count_frame(const nghttp2_frame_hd& head) noexcept {
-  if (head.type != NGHTTP2_CONTINUATION) reading_head_ = false;
+// A frame's head is here; nghttp2 has seen all that comes before it.
+void H2ServerCodec::begin_frame(const H2FrameHead& head) noexcept {
+  reading_head_ = head.type == NGHTTP2_HEADERS || head.type == NGHTTP2_CONTINUATION;
   switch (head.type) {
     case NGHTTP2_HEADERS:
       continuations_ = 0;
-      return true;
+      check_stream(head);
+      return;
     case NGHTTP2_CONTINUATION:
-      if (++continuations_ <= kMaxContinuations) return true;
-      fail(kContinuationFlood, NGHTTP2_ENHANCE_YOUR_CALM);
-      return false;
+      if (++continuations_ > kMaxContinuations) fail(kContinuationFlood, NGHTTP2_ENHANCE_YOUR_CALM);
+      return;
     case NGHTTP2_DATA:
-      return head.length != 0 || (head.flags & NGHTTP2_FLAG_END_STREAM) != 0 || charge_control();
+      if (head.payload_bytes == 0 && (head.flags & NGHTTP2_FLAG_END_STREAM) == 0) charge_control();
+      check_stream(head);
+      return;
     case NGHTTP2_RST_STREAM:
-      return charge_reset();
+      charge_reset();
+      return;
+    case NGHTTP2_PRIORITY:  // of no meaning to us (RFC 9113 section 5.3.2), but with rules
+      if (head.stream == 0 || head.dependency == head.stream) fail("http2-protocol", NGHTTP2_PROTOCOL_ERROR);
+      charge_control();
+      return;
     default:
-      return charge_control();
+      charge_control();
+  }
+}
+
+// RFC 9113 section 5.1: frames for streams that are closed. nghttp2 ignores them.
+void H2ServerCodec::check_stream(const H2FrameHead& head) noexcept {
+  const bool may_be_closed = !own_goaway_ && head.stream <= last_id_ && head.stream % 2 == 1;
+  if (!may_be_closed || nghttp2_session_find_stream(session(), static_cast<int32_t>(head.stream)) != nullptr)
+    return;
+  switch (recent_.find(head.stream)) {
+    case H2RecentResets::By::us:
+      return;
+    case H2RecentResets::By::peer:
+      (void)nghttp2_submit_rst_stream(session(), NGHTTP2_FLAG_NONE, static_cast<int32_t>(head.stream),
+                                      NGHTTP2_STREAM_CLOSED);
+      return;
+    case H2RecentResets::By::nobody:
+      fail("http2-stream-closed", NGHTTP2_STREAM_CLOSED);
   }
 }
 
 void H2ServerCodec::content_moved(size_t bytes) noexcept {
-  controls_.earn(bytes / kBytesPerTokenThousandth);
+  controls_.earn(kTokenThousandthsPerByte * bytes);
+}
+
+void H2ServerCodec::content_ran_out() noexcept {
+  controls_.earn(kTokensPerMessageSent);
 }
 
 // GOAWAY is written by hand: nghttp2 may be on the stack, or beyond use. What it had queued is dropped.
@@ -296,17 +319,20 @@ void H2ServerCodec::frame_received(const nghttp2_frame& frame) noexcept {
   Exchange* const exchange = find(frame.hd.stream_id);
   switch (frame.hd.type) {
     case NGHTTP2_HEADERS:
-      reading_head_ = false;
       if (frame.headers.cat == NGHTTP2_HCAT_REQUEST)
         head_complete(static_cast<StreamId>(frame.hd.stream_id), ended);
       else if (exchange != nullptr)
         take_end(*exchange);
       return;
     case NGHTTP2_DATA:
-      if (frame.hd.length != 0 && frame.hd.length == frame.data.padlen && !ended) charge_control();
+      if (frame.hd.length > frame.data.padlen)
+        controls_.earn(kTokensPerFrameReceived);
+      else if (frame.hd.length != 0 && !ended)
+        charge_control();  // padding alone
       if (exchange != nullptr && ended) take_end(*exchange);
       return;
     case NGHTTP2_RST_STREAM:
+      recent_.add(static_cast<StreamId>(frame.hd.stream_id), H2RecentResets::By::peer);
       if (exchange != nullptr) exchange->peer_reset = true;
       return;
     case NGHTTP2_SETTINGS:
@@ -443,6 +469,7 @@ H2ServerCodec::H2ServerCodec(const HeadLimits& head_limits, const Http2Limits& l
       heads_(heads),
       clock_(clock),
       reader_(head_limits),
+      frames_(kH2PrefaceBytes),
       resets_(limits.reset_burst, limits.resets_per_second, clock.now_ms()),
       controls_(limits.control_burst, limits.controls_per_second, clock.now_ms()) {
   static nghttp2_session_callbacks* const callbacks = Callbacks::make();

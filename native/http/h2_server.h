@@ -8,8 +8,10 @@
 
 #include "http/clock.h"
 #include "http/h2_budget.h"
+#include "http/h2_frames.h"
 #include "http/h2_limits.h"
 #include "http/h2_request.h"
+#include "http/h2_resets.h"
 #include "http/h2_session.h"
 
 namespace mango::http {
@@ -39,8 +41,7 @@ class H2ServerCodec final : public ServerCodec, private H2Session {
   [[nodiscard]] bool idle() const noexcept override { return streams() == 0 && !reading_head_; }
   [[nodiscard]] bool reading_head() const noexcept override { return reading_head_; }
   [[nodiscard]] bool multiplexed() const noexcept override { return true; }
-  // Nobody wants events any more, and nothing more is written. Allowed within events.
-  void close() noexcept { die(); }
+  void close() noexcept override { die(); }
 
  private:
   struct Exchange final : H2Stream {
@@ -57,7 +58,8 @@ class H2ServerCodec final : public ServerCodec, private H2Session {
 
   void open(const Http2Limits& limits, uint32_t head_bytes) noexcept;
   // Budgets; false once one is overdrawn, and the connection given up.
-  bool count_frame(const nghttp2_frame_hd& head) noexcept;
+  void begin_frame(const H2FrameHead& head) noexcept;
+  void check_stream(const H2FrameHead& head) noexcept;
   bool charge_control() noexcept;
   bool charge_reset() noexcept;
   void fail(const char* reason, uint32_t code) noexcept;
@@ -79,10 +81,13 @@ class H2ServerCodec final : public ServerCodec, private H2Session {
   void deliver_end(H2Stream& stream) override;
   void wake(H2Stream& stream) override;
   void content_moved(size_t bytes) noexcept override;
+  void content_ran_out() noexcept override;
 
   Heads& heads_;
   const Clock& clock_;
   H2RequestReader reader_;
+  H2FrameReader frames_;
+  H2RecentResets recent_;
   H2Budget resets_;
   H2Budget controls_;
   ServerEvents* events_ = nullptr;  // within calls that bring them

@@ -126,6 +126,7 @@ void H2ServerCodec::frame_sent(const nghttp2_frame& frame) noexcept {
       if (exchange->finished && !exchange->input_ended) (void)submit_reset(*exchange, StreamError::none);
       return;
     case NGHTTP2_RST_STREAM:
+      recent_.add(static_cast<StreamId>(frame.hd.stream_id), H2RecentResets::By::us);
       if (exchange == nullptr || !exchange->reset)
         (void)charge_reset();  // the client's mistake (CVE-2025-8671)
       return;

@@ -61,6 +61,7 @@ struct H2Session::Callbacks {
         !session.sink_.put(content))
       session.die();
     session.content_moved(bytes);
+    if (stream.offered.empty() && stream.tail_sent == stream.tail.size()) session.content_ran_out();
     return 0;
   }
 

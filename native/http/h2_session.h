@@ -127,6 +127,8 @@ class H2Session {
   virtual void wake(H2Stream& stream) = 0;
   // So much content moved, either way: for the budgets.
   virtual void content_moved(size_t bytes) noexcept = 0;
+  // All content that was offered went out: no window cut it short.
+  virtual void content_ran_out() noexcept {}
 
  private:
   struct Callbacks;
