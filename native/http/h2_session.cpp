@@ -239,7 +239,12 @@ void H2Session::take_content(int32_t id, std::string_view content) noexcept {
   consume(static_cast<StreamId>(id), taken);
 }
 
+// A taker that never catches up leaves ever more behind it: the half that was taken goes before more comes.
 void H2Session::hold(H2Stream& stream, std::string_view content) {
+  if (stream.held_taken * 2 > stream.held.size()) {
+    stream.held.erase(0, stream.held_taken);
+    stream.held_taken = 0;
+  }
   stream.held.append(content);
   if (!hold_connection_ && !dead_) (void)nghttp2_session_consume_connection(session_, content.size());
 }

@@ -223,6 +223,25 @@ TEST(H2ClientCodec, KeepsACompleteResponseForATakerInNoHurry) {
   EXPECT_FALSE(client.codec.finish(*stream)) << "the connection is of no more use";
 }
 
+TEST(H2ClientCodec, HoldsLittleForATakerThatNeverCatchesUp) {
+  Client client;
+  Upstream upstream;
+  const std::string content(3'000'000, 'c');
+  Stream* const stream = client.get();
+  converse(client, upstream);
+  upstream.respond(1, kOk, content.c_str());
+  client.appetite = 5'000;
+  converse(client, upstream);
+  size_t most = 0;
+  for (int i = 0; i < 500; ++i) {
+    EXPECT_TRUE(client.codec.resume(*stream, client));
+    converse(client, upstream);
+    most = std::max(most, static_cast<H2Stream*>(stream)->held.capacity());
+  }
+  EXPECT_GT(client.contents[1].size(), 2'000'000U);
+  EXPECT_LE(most, 4U * 64 * 1024);
+}
+
 TEST(H2ClientCodec, LetsNoSlowTakerStopTheOthers) {
   Client client;
   Upstream upstream;
