@@ -85,7 +85,7 @@ for (const [name, code] of [
 test("a response that has begun is never sent again", async (t) => {
   const { bad, good } = await besides(t, (stream) => {
     stream.respond({ ":status": 200 });
-    stream.write("begun", () => stream.close(NGHTTP2_INTERNAL_ERROR));
+    stream.write("begun", () => stream.destroy(new Error("broken off")));
   });
   const outcomes: string[] = [];
   for (let i = 0; i < 8; i += 1) {
