@@ -13,13 +13,13 @@ void Exchange::account() {
   if (status_ == 0) status_ = kClientClosed;
   RouteCounters& counters = route_ == kNone ? *view_->no_route : *view_->routes[route_];
   if (route_ != kNone || std::strcmp(reason_, "no_route") == 0) --counters.active;
-  if (bytes_) ++counters.connections;
   if (grpc_) counters.count_grpc(grpc_status_);
-  if (bytes_)
+  if (bytes_) {
     ++counters.connections;
-  else
+  } else {
     counters.requests.count(status_);
-  if (!bytes_) counters.seconds.observe_ns(worker_.loop().refresh_now() - started_ns_);
+    counters.seconds.observe_ns(worker_.loop().refresh_now() - started_ns_);
+  }
   counters.request_bytes += request_bytes_;
   counters.response_bytes += response_bytes_;
   if (*reason_ != '\0') worker_.counters().rare.count_reason(reason_);

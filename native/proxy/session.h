@@ -136,6 +136,8 @@ class Session final : public net::Connection,
   void on_request_end(http::Stream& stream, std::string_view trailers) override;
   void on_response_writable(http::Stream& stream) override;
   void on_stream_lost(http::Stream& stream, http::StreamError error, const char* reason) override;
+  bool on_request_refused(http::Stream& stream, const http::Refusal& refusal) override;
+  void on_malformed_request(const char* reason) override;
   void on_protocol_error(const http::Refusal& refusal) override;
 
  private:
@@ -252,6 +254,7 @@ class Session final : public net::Connection,
   bool listed_idle_ = false;    // which of them
   bool close_after_ = false;    // no further request on this connection
   bool unanswered_ = false;     // an exchange ended without a whole answer: so must the connection
+  bool mute_ = false;           // the client does not speak HTTP: no answer in it
   bool in_codec_ = false;       // the codec is receiving: it is settled afterwards
   bool early_bytes_ = false;    // bytes behind the request came before its response
   bool client_closes_ = false;  // the client said that this request is its last

@@ -199,11 +199,32 @@ void Session::respond(uint16_t status, const char* reason, Exchange* exchange) {
   }
   const bool too_early = state_ == SessionState::handshake || state_ == SessionState::closing;
   if (!too_early && !codec_) use_http1();
-  if (!too_early && codec_->send_refusal({.status = status, .date = worker_.date()}))
-    log_refusal(status, reason);
-  else
-    worker_.counters().rare.count_reason(reason);
+  const bool answered =
+      !too_early && !mute_ && codec_->send_refusal({.status = status, .date = worker_.date()});
+  log_refusal(answered ? status : 0, reason);
   begin_close();
+}
+
+// One stream of many is refused as one request would be; any other action than an answer is the session's.
+bool Session::on_request_refused(http::Stream& stream, const http::Refusal& refusal) {
+  const config::Policy& policy = listener_->view()->document().policies[listener_config().policy];
+  const config::Action& action = policy.action(config::Trigger::protocol_error);
+  if (action.action != config::ActionKind::respond) {
+    refused_ = refusal;
+    apply(config::Trigger::protocol_error, refusal.reason);
+    return true;
+  }
+  const uint16_t status = action.status == 0 ? refusal.status : action.status;
+  report(to_string(config::Trigger::protocol_error), policy.name, action.action, status, refusal.reason,
+         nullptr);
+  (void)codec_->send_local(stream, {.status = status, .keep_alive = true, .date = worker_.date()});
+  codec_->finish(stream);
+  log_refusal(status, refusal.reason);
+  return true;
+}
+
+void Session::on_malformed_request(const char* reason) {
+  log_refusal(0, reason);
 }
 
 void Session::end_stream(Exchange& exchange, http::StreamError error) {
@@ -223,16 +244,18 @@ void Session::release_held(Exchange& exchange, uint16_t status) {
 }
 
 // A request that was refused before it was one still leaves a line in the log, and its reason in the
-// counters.
+// counters; without a status where there was no answer.
 void Session::log_refusal(uint16_t status, const char* reason) {
   worker_.counters().rare.count_reason(reason);
-  listener_->view()->no_route->requests.count(status);
+  if (status != 0) listener_->view()->no_route->requests.count(status);
   if (!access_logged()) return;
   std::string& text = worker_.line();
   text.clear();
   JsonLine line(text);
   log_members(line);
-  line.number("status", status).text("reason", reason).end();
+  line.text("protocol", protocol());
+  if (status != 0) line.number("status", status);
+  line.text("reason", reason).end();
   text += '\n';
   worker_.log(text);
 }

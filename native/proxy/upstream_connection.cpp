@@ -222,7 +222,8 @@ size_t UpstreamConnection::on_input(std::span<char> bytes) {
 }
 
 void UpstreamConnection::on_input_end(net::Io io) {
-  if (codec_ == nullptr) {
+  // A client certificate may be refused when the handshake is long done here (RFC 8446 section 4.4.2).
+  if (codec_ == nullptr || io == net::Io::tls) {
     fail(UpstreamFailure::tls, tls::client_tls_error(stream().ssl()));
   } else if (exchanges_.empty()) {
     discard();
