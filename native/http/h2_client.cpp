@@ -93,7 +93,10 @@ H2ClientCodec::Exchange* H2ClientCodec::submit(const RequestStart& request, std:
   std::unique_ptr<Exchange> exchange(new (std::nothrow) Exchange);
   if (exchange == nullptr) return nullptr;
   exchange->method = request.method;
-  exchange->asks_tunnel = request.upgrade;
+  if (request.upgrade) {
+    exchange->protocol = find_text_field(request.head, "upgrade");
+    if (exchange->protocol.empty()) return nullptr;
+  }
   exchange->output_ended = request.framing == Framing::none && !request.upgrade;
   exchange->head_submitted = true;
   if (!key.empty()) exchange->accept = websocket_accept(key);

@@ -78,12 +78,12 @@ class H2ClientCodec final : public ClientCodec, private H2Session {
   struct Exchange final : H2Stream {
     void set_phase(Phase to) noexcept;
     uint64_t content_left = UINT64_MAX;  // of the declared length; no length: never reached
+    H2String protocol;                   // of the tunnel that is asked for
     std::array<char, kWebSocketAcceptBytes> accept;
     StreamError lost = StreamError::none;  // closed before its time; on_stream_lost is still to be told
     Method method = Method::other;
     Phase phase = Phase::head;
     uint8_t interim_heads = 0;
-    bool asks_tunnel = false;
     bool has_accept = false;  // the client speaks HTTP/1.1 and wants `accept` in the 101
     bool has_length = false;
   };

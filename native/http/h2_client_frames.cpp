@@ -156,7 +156,7 @@ void H2ClientCodec::headers_came(Exchange& exchange, bool ended) {
     return end_input(exchange);
   }
   ResponseHead& head = heads_.response;
-  const char* const why = block_.read_head(exchange.method, exchange.asks_tunnel, ended, head);
+  const char* const why = block_.read_head(exchange.method, !exchange.protocol.empty(), ended, head);
   if (why != nullptr) return refuse(exchange, why);
   if (head.status < 200 && head.status != 101) {
     if (++exchange.interim_heads > kMaxInterimHeads) return refuse(exchange, "too-many-interim-responses");
@@ -173,7 +173,7 @@ void H2ClientCodec::headers_came(Exchange& exchange, bool ended) {
 void H2ClientCodec::take_head(Exchange& exchange, ResponseHead& head) {
   if (head.status == 101) {
     exchange.set_phase(Phase::tunnel);
-    head.upgrade = "websocket";
+    head.upgrade = exchange.protocol;
     if (exchange.has_accept)
       (void)head.fields.push({"sec-websocket-accept", {exchange.accept.data(), exchange.accept.size()}});
   } else {

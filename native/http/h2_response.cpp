@@ -108,8 +108,10 @@ const char* H2ResponseBlock::read_head(Method request_method, bool tunnel, bool 
   for (const Extent& extent : extents_) {
     const std::string_view name(at, extent.name_bytes);
     const std::string_view value(at + extent.name_bytes + 2, extent.value_bytes);
-    (void)head.fields.push({name, value, field_id(name)});  // our limit is below the table's
     at = value.data() + value.size() + 2;
+    // Not of HTTP/2 (RFC 8441 section 5): the answer to a key that the upstream was not given.
+    if (head.status == 101 && name == "sec-websocket-accept") continue;
+    (void)head.fields.push({name, value, field_id(name)});  // our limit is below the table's
   }
   if (head.status < 200) return head.status != 101 && ended ? "interim-head-ends-stream" : nullptr;
   return read_framing_of(request_method, ended, head);

@@ -512,7 +512,8 @@ TEST(H2ClientCodec, OpensATunnel) {
   EXPECT_FALSE(upstream.requests[1].ended);
   client.shows_fields = true;
   client.finishes = false;
-  upstream.respond(1, {{":status", "200"}, {"sec-websocket-protocol", "chat"}}, "down");
+  upstream.respond(1, {{":status", "200"}, {"sec-websocket-accept", "?"}, {"sec-websocket-protocol", "chat"}},
+                   "down");
   EXPECT_EQ(
       "[1 response 101 none upgrade=websocket sec-websocket-protocol=chat "
       "sec-websocket-accept=s3pPLMBiTxaQ9kYGzzhZRbK+xOo=]down[1 end]",
