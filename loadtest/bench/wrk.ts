@@ -14,6 +14,7 @@ export interface WrkRun {
   readonly url: string;
   readonly connections: number;
   readonly seconds: number;
+  readonly timeoutSeconds?: number; // an answer that takes longer is an error; wrk's own idea is 2
 }
 
 const UNIT_US: Readonly<Record<string, number>> = { us: 1, ms: 1_000, s: 1_000_000, m: 60_000_000 };
@@ -62,6 +63,7 @@ export async function runWrk(
     "-t1",
     `-c${run.connections}`,
     `-d${run.seconds}s`,
+    ...(run.timeoutSeconds === undefined ? [] : ["--timeout", `${run.timeoutSeconds}s`]),
     "--latency",
     run.url,
   ];

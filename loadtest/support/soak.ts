@@ -17,6 +17,7 @@ export const SOAK_SECONDS = 120;
 
 const RELOAD_MS = 1_000;
 const WRK_CONNECTIONS = 32;
+const TIMEOUT_SECONDS = 20; // two generators, the proxy and the service share the machine: slow is not failed
 const PATHS = ["/", "/bytes/100000", "/delay/20"]; // small, many frames, many at once
 // What a process of two garbage collectors may drift without leaking: a leak of a session or a snapshot for each reload
 // or request shows many times over.
@@ -124,7 +125,12 @@ export async function soak(processes: Processes, instance: Instance, seconds: nu
       seconds,
       more: PATHS.slice(1).map((path) => url + path),
     }),
-    runWrk(processes, [], {}, { url: `${url}/`, connections: WRK_CONNECTIONS, seconds }),
+    runWrk(
+      processes,
+      [],
+      {},
+      { url: `${url}/`, connections: WRK_CONNECTIONS, seconds, timeoutSeconds: TIMEOUT_SECONDS },
+    ),
   ]).finally(() => {
     running = false;
   });
