@@ -135,7 +135,7 @@ void Exchange::start(Session& session, http::Stream& stream, http::RequestHead& 
   method_ = head.method;
   upgrade_ = !head.upgrade.empty();
   framing_ = upgrade_ ? http::Framing::none : head.framing;  // a tunnel's content waits for the tunnel
-  request_ended_ = head.framing == http::Framing::none;
+  request_ended_ = head.framing == http::Framing::none && !upgrade_;
   content_length_ = head.content_length;
   expects_continue_ = head.expect_continue;
   note_grpc(head);
