@@ -7,7 +7,7 @@ import { proxyTo } from "../support/configs.ts";
 import { startEdge } from "../support/edge.ts";
 import { endedWith, honestIsServed, sendUntilRefused } from "../support/h2_attack.ts";
 import { data, flags, frame, headers, priority, rstStream, windowUpdate } from "../support/h2_frames.ts";
-import { fieldOf, H2Peer, maxWindow, openWindows } from "../support/h2_peer.ts";
+import { H2Peer, maxWindow } from "../support/h2_peer.ts";
 import { encode, type Field, firstDynamicIndex, indexed, literal } from "../support/hpack.ts";
 import { fileScope } from "../support/scope.ts";
 import { httpUpstream, readEcho } from "../support/upstreams.ts";
@@ -197,30 +197,50 @@ test("abuse 18: the same after a reset of ours", async (t) => {
   assert.deepEqual([await peer.outcome(3), await peer.outcome(5)], ["200", "200"]);
 });
 
-test("abuse 18: content of streams that are gone still gives its window back", async (t) => {
-  const peer = await H2Peer.open(t, target, { settings: {} });
-  await peer.send(...openWindows());
-  const part = Buffer.alloc(16_384);
+const part = Buffer.alloc(16_384);
+const initialCredit = 65_535;
+
+// Uploads stream after stream, as the connection's window allows, until so much was sent.
+async function uploadAll(
+  peer: H2Peer,
+  bytes: number,
+  frames: (stream: number) => readonly Buffer[],
+): Promise<number> {
   const credit = (): number =>
     peer.received
       .filter(({ type, stream }) => type === "windowUpdate" && stream === 0)
-      .reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 65_535);
-  let sent = 0;
-  // Three times the connection's window, none of it ever read by anybody.
-  for (let stream = 1; sent < 3 * 1024 * 1024; stream += 2) {
-    await peer.until(
-      () => credit() - sent >= 3 * part.length || peer.ending !== undefined,
-      "the connection's window",
-    );
-    await peer.send(
-      post(peer, stream),
-      rstStream(stream),
-      data(stream, part),
-      data(stream, part),
-      data(stream, part),
-    );
-    sent += 3 * part.length;
+      .reduce((sum, { payload }) => sum + payload.readUInt32BE(0), initialCredit);
+  const content = [part, part, part];
+  let stream = 1;
+  for (let sent = 0; sent < bytes; sent += content.length * part.length) {
+    const enough = (): boolean => credit() - sent >= content.length * part.length;
+    await peer.until(() => enough() || peer.ending !== undefined, "the connection's window");
+    await peer.send(...frames(stream), ...content.map((each) => data(stream, each)));
+    stream += 2;
   }
-  await peer.send(peer.request(9_001));
-  assert.equal(fieldOf((await peer.message(9_001)).fields, ":status"), "200");
+  return stream;
+}
+
+const threeWindows = 3 * 1024 * 1024;
+
+test("abuse 18: content of streams that are gone still gives its window back", async (t) => {
+  const http2 = { resetBudget: { burst: 10_000 } };
+  const own = await startEdge(t, proxyTo(upstream.url, { listener: { http2 } }));
+  const peer = await H2Peer.open(t, { port: own.port("main") });
+  const next = await uploadAll(peer, threeWindows, (stream) => [post(peer, stream), rstStream(stream)]);
+  await peer.send(peer.request(next));
+  assert.equal((await peer.message(next)).status, "200");
+});
+
+test("uploads that are answered before they were sent are no attack", async (t) => {
+  const filters = [{ requestRedirect: { hostname: "elsewhere.example" } }];
+  const moved = { name: "moved", matches: [{ path: { type: "PathPrefix", value: "/moved" } }], filters };
+  const base = proxyTo(upstream.url);
+  const own = await startEdge(t, { ...base, routes: [...(base["routes"] as unknown[]), moved] });
+  const peer = await H2Peer.open(t, { port: own.port("main") });
+  const ask = { method: "POST", path: "/moved", open: true } as const;
+  const next = await uploadAll(peer, 4 * threeWindows, (stream) => [peer.request(stream, ask)]);
+  for (let stream = 1; stream < next; stream += 2) assert.equal(await peer.outcome(stream), "302");
+  await peer.send(peer.request(next));
+  assert.equal((await peer.message(next)).status, "200");
 });

@@ -78,7 +78,10 @@ export class H2Peer {
       this.sessions.push(session);
       this.#notify();
     });
-    socket.on("end", () => this.#end("fin"));
+    socket.on("end", () => {
+      this.#end("fin");
+      socket.end();
+    });
     socket.on("error", ({ code }: NodeJS.ErrnoException) => {
       this.#end(code === "ECONNRESET" || code === "EPIPE" ? "rst" : "fin");
     });
