@@ -84,6 +84,10 @@ function changedFirst(plain: Socket, send: (hello: Buffer) => readonly Buffer[])
       plain.end();
       done();
     },
+    destroy(error, done) {
+      plain.destroy();
+      done(error);
+    },
   });
   plain.on("data", (chunk: Buffer) => {
     if (!between.push(chunk)) plain.pause();
