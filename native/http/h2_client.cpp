@@ -17,7 +17,7 @@ namespace {
 // Until the upstream says how many streams it takes (RFC 9113 section 6.5.2: at least so many are advised).
 constexpr uint32_t kUnsettledStreams = 100;
 constexpr uint32_t kAdvertisedHeadBytes = 32 * 1024;  // see h2_response.cpp
-constexpr uint64_t kEarnedByRequest = 10'000;         // of the budget of control frames, in thousandths
+constexpr uint64_t kEarnedByOwnRequest = 10'000;      // of the budget of control frames, in thousandths
 
 // Of nghttp2's fatal errors.
 const char* reason_of(int error) noexcept {
@@ -81,7 +81,7 @@ Stream* H2ClientCodec::start(const RequestStart& request) {
   H2String head(request.head);
   Exchange* const exchange = submit(request, {head.data(), head.size()});
   if (exchange == nullptr) return nullptr;
-  control_.earn(kEarnedByRequest);
+  control_.earn(kEarnedByOwnRequest);
   pump();
   return exchange;
 }

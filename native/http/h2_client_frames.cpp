@@ -14,14 +14,14 @@ constexpr uint8_t kMaxInterimHeads = 16;
 // connection: somebody uses compression as a weapon.
 constexpr uint32_t kMaxBlockBytes = 128 * 1024;
 constexpr uint16_t kMaxBlockFields = 1000;
-constexpr uint16_t kMaxContinuations = 7;  // of one block (CVE-2024-27316)
+constexpr uint16_t kMaxBlockContinuations = 7;  // of one block (CVE-2024-27316)
 // nghttp2 counts them, too, but anew with each piece in which the nine octets of a frame's head come in.
-constexpr size_t kMaxContinuationPieces = (kMaxContinuations + 1) * 9;
+constexpr size_t kMaxContinuationPieces = (kMaxBlockContinuations + 1) * 9;
 constexpr int kFirstUnknownType = NGHTTP2_CONTINUATION + 1;
 constexpr size_t kMaxRequestHeadBytes = 256 * 1024;  // more than any request that was let in
 // What moving content gives back to the budget of control frames, in thousandths: each frame of it may bring
 // two WINDOW_UPDATEs and a PING.
-constexpr uint64_t kEarnedByContent = 4000;
+constexpr uint64_t kEarnedByUpstreamContent = 4000;
 
 const char* reason_of(uint32_t code) noexcept {
   switch (code) {
@@ -99,7 +99,7 @@ struct H2ClientCodec::Callbacks {
 
 void H2ClientCodec::frame_began(const nghttp2_frame_hd& head) noexcept {
   if (head.type == NGHTTP2_PUSH_PROMISE) return fail(NGHTTP2_PROTOCOL_ERROR, "http2-unexpected-push");
-  if (head.type == NGHTTP2_CONTINUATION && ++continuations_ > kMaxContinuations)
+  if (head.type == NGHTTP2_CONTINUATION && ++continuations_ > kMaxBlockContinuations)
     return fail(NGHTTP2_ENHANCE_YOUR_CALM, "http2-continuation-flood");
   const bool moves =
       head.type == NGHTTP2_HEADERS ||
@@ -210,7 +210,7 @@ void H2ClientCodec::wake(H2Stream& stream) {
 }
 
 void H2ClientCodec::content_moved(size_t) noexcept {
-  control_.earn(kEarnedByContent);
+  control_.earn(kEarnedByUpstreamContent);
 }
 
 // --- ends ---
