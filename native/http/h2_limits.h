@@ -2,6 +2,7 @@
 // Every limit of HTTP/2 in one place; the ones an operator may change are the defaults of Http2Limits.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace mango::http {
@@ -18,5 +19,21 @@ struct Http2Limits {
   uint32_t control_burst = 1000;
   uint32_t controls_per_second = 100;
 };
+
+// RFC 9113 section 6.10 sets no limit (CVE-2024-27316). A head within any configured limit needs fewer.
+inline constexpr uint32_t kMaxHeadContinuations = 8;
+
+// What waits in nghttp2 for a peer that does not read: answers to PING and SETTINGS, and all frames, resets
+// of refused streams among them (CVE-2019-9512, CVE-2019-9515).
+inline constexpr size_t kMaxOutboundAcks = 1000;
+inline constexpr size_t kMaxQueuedFrames = 4096;
+
+// How a client's budget of control frames refills, in thousandths of a token. It may answer each frame of
+// content with two WINDOW_UPDATEs, and a small message with a PING on top. A frame that its window cut short
+// earns for its bytes alone: one octet a window is a flood (CVE-2019-9511).
+inline constexpr uint64_t kEarnedByRequest = 2 * 1000;
+inline constexpr uint64_t kEarnedByByte = 4;
+inline constexpr uint64_t kEarnedByMessageSent = 3 * 1000;
+inline constexpr uint64_t kEarnedByFrameReceived = 1 * 1000;
 
 }  // namespace mango::http

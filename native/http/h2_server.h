@@ -52,6 +52,11 @@ class H2ServerCodec final : public ServerCodec, private H2Session {
     bool lost = false;       // closed before its time; on_stream_lost is still to be told
     uint32_t lost_code = 0;  // why
   };
+  static constexpr const char* kControlFlood = "http2-control-flood";
+  static constexpr const char* kContinuationFlood = "http2-continuation-flood";
+  static constexpr const char* kHeaderBomb = "http2-header-bomb";
+  static constexpr const char* kRapidReset = "http2-rapid-reset";
+
   enum class HeadKind : uint8_t { interim, alone, content };
   struct Callbacks;
   class Calls;
@@ -63,6 +68,7 @@ class H2ServerCodec final : public ServerCodec, private H2Session {
   bool charge_control() noexcept;
   bool charge_reset() noexcept;
   void fail(const char* reason, uint32_t code) noexcept;
+  void session_failed(int error) noexcept;
   void frame_received(const nghttp2_frame& frame) noexcept;
   void frame_sent(const nghttp2_frame& frame) noexcept;
   void head_complete(StreamId id, bool ended) noexcept;

@@ -15,6 +15,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "http/codec.h"
+#include "http/h2_codes.h"
 #include "http/h2_memory.h"
 
 namespace mango::http {
@@ -154,13 +155,6 @@ class H2Session {
   bool busy_ = false;  // nghttp2 is on the stack
   bool dead_ = false;
 };
-
-// RFC 9113 section 7, both ways.
-[[nodiscard]] uint32_t h2_error_code(StreamError error) noexcept;
-[[nodiscard]] StreamError h2_stream_error(uint32_t code) noexcept;
-
-// A word for logs for a connection error, or one of a stream.
-[[nodiscard]] const char* h2_reason(uint32_t code) noexcept;
 
 // Reads a Priority field (RFC 9218 section 5); what is no such thing changes nothing.
 void read_h2_priority(std::string_view value, H2Stream& stream) noexcept;
