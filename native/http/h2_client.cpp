@@ -14,8 +14,9 @@ namespace mango::http {
 
 namespace {
 
-// Until the upstream says how many streams it takes (RFC 9113 section 6.5.2: at least so many are advised).
-constexpr uint32_t kUnsettledStreams = 100;
+// Until the upstream says how many streams it takes. It may refuse what is beyond, and a request whose content
+// went out cannot be sent again; to wait costs the others one round trip of a new connection.
+constexpr uint32_t kUnsettledStreams = 1;
 constexpr uint32_t kAdvertisedHeadBytes = 32 * 1024;  // see h2_response.cpp
 constexpr uint64_t kEarnedByOwnRequest = 10'000;      // of the budget of control frames, in thousandths
 

@@ -45,8 +45,7 @@ class H2ClientCodec final : public ClientCodec, private H2Session {
 
   // Greets the upstream, as start() does if nobody did before. Not before bytes can be sent.
   void open() { pump(); }
-  // The upstream's first SETTINGS came: capacity() and tunnels() are what it says. on_capacity_changed()
-  // tells.
+  // The upstream's first SETTINGS came. Before, one request may be started, and no tunnel.
   [[nodiscard]] bool settled() const noexcept override { return settled_; }
   // All of the response is here, though some of it may be held for its taker: it needs no connection any
   // more.

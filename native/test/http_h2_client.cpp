@@ -18,6 +18,7 @@ const FieldPairs kOk = {{":status", "200"}};
 TEST(H2ClientCodec, CarriesAnExchange) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   Stream* const stream = client.start(
       "GET /a?b=c HTTP/1.1\r\nHost: example.org:8080\r\nAccept: */*\r\nConnection: TE\r\nTE: "
       "trailers\r\n\r\n");
@@ -37,6 +38,7 @@ TEST(H2ClientCodec, CarriesAnExchange) {
 TEST(H2ClientCodec, SendsContentAndTrailers) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   Stream* const stream = client.post();
   ASSERT_NE(nullptr, stream);
   converse(client, upstream);
@@ -52,6 +54,7 @@ TEST(H2ClientCodec, SendsContentAndTrailers) {
 TEST(H2ClientCodec, ReceivesTrailers) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   (void)client.post();
   converse(client, upstream);
   upstream.respond(1, {{":status", "200"}, {"content-type", "application/grpc"}}, "m",
@@ -62,6 +65,7 @@ TEST(H2ClientCodec, ReceivesTrailers) {
 TEST(H2ClientCodec, CarriesManyExchangesAtOnce) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   for (int i = 0; i < 50; ++i) ASSERT_NE(nullptr, client.get("/" + std::to_string(i)));
   EXPECT_EQ(50U, client.codec.capacity());
   converse(client, upstream);
@@ -106,6 +110,7 @@ TEST(H2ClientCodec, KnowsHowResponsesAreFramed) {
   for (const Case& each : cases) {
     Client client;
     Upstream upstream;
+    meet(client, upstream);
     client.shows_fields = true;
     ASSERT_NE(nullptr, client.start("GET / HTTP/1.1\r\nHost: h\r\n\r\n", each.method));
     converse(client, upstream);
@@ -117,6 +122,7 @@ TEST(H2ClientCodec, KnowsHowResponsesAreFramed) {
 TEST(H2ClientCodec, TellsInterimHeads) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   Stream* const stream = client.post();
   converse(client, upstream);
   upstream.interim(1, {{":status", "100"}});
@@ -134,8 +140,7 @@ TEST(H2ClientCodec, TellsInterimHeads) {
 TEST(H2ClientCodec, SendsNoMoreThanTheWindowAllowsAndGoesOnWhenItOpens) {
   Client client;
   Upstream upstream({{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1000}});
-  client.codec.open();
-  converse(client, upstream);
+  meet(client, upstream);
   Stream* const stream = client.post();
   const std::string content(1'000'000, 'c');
   client.to_send = content.substr(client.codec.send_data(*stream, content));
@@ -149,6 +154,7 @@ TEST(H2ClientCodec, SendsNoMoreThanTheWindowAllowsAndGoesOnWhenItOpens) {
 TEST(H2ClientCodec, WaitsWhileItsConnectionIsCongested) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   Stream* const stream = client.post();
   converse(client, upstream);
   client.full = true;
@@ -167,6 +173,7 @@ TEST(H2ClientCodec, WaitsWhileItsConnectionIsCongested) {
 TEST(H2ClientCodec, StartsRequestsAndSendsContentWithinEvents) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   (void)client.get();
   converse(client, upstream);
   Stream* other = nullptr;
@@ -186,6 +193,7 @@ TEST(H2ClientCodec, StartsRequestsAndSendsContentWithinEvents) {
 TEST(H2ClientCodec, HoldsWhatIsNotTakenAndOffersItAgain) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   client.finishes = false;
   Stream* const stream = client.get();
   converse(client, upstream);
@@ -208,6 +216,7 @@ TEST(H2ClientCodec, HoldsWhatIsNotTakenAndOffersItAgain) {
 TEST(H2ClientCodec, KeepsACompleteResponseForATakerInNoHurry) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   client.finishes = false;
   Stream* const stream = client.get();
   converse(client, upstream);
@@ -226,6 +235,7 @@ TEST(H2ClientCodec, KeepsACompleteResponseForATakerInNoHurry) {
 TEST(H2ClientCodec, HoldsLittleForATakerThatNeverCatchesUp) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   const std::string content(3'000'000, 'c');
   Stream* const stream = client.get();
   converse(client, upstream);
@@ -245,6 +255,7 @@ TEST(H2ClientCodec, HoldsLittleForATakerThatNeverCatchesUp) {
 TEST(H2ClientCodec, LetsNoSlowTakerStopTheOthers) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   const std::string content(60'000, 'c');
   std::vector<Stream*> slow;
   for (int i = 0; i < 30; ++i) slow.push_back(client.get());
@@ -265,6 +276,7 @@ TEST(H2ClientCodec, LetsNoSlowTakerStopTheOthers) {
 TEST(H2ClientCodec, GivesTheWindowOfUnwantedContentBack) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   client.appetite = 0;
   const std::string content(60'000, 'c');
   for (int i = 0; i < 100; ++i) {
@@ -291,6 +303,7 @@ TEST(H2ClientCodec, GivesTheWindowOfUnwantedContentBack) {
 TEST(H2ClientCodec, CancelsWhatIsFinishedEarly) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   Stream* const first = client.get();
   Stream* const second = client.get();
   converse(client, upstream);
@@ -305,6 +318,7 @@ TEST(H2ClientCodec, CancelsWhatIsFinishedEarly) {
 TEST(H2ClientCodec, ForgetsAStreamFinishedWithinItsEvents) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   (void)client.get();
   (void)client.get();
   converse(client, upstream);
@@ -318,6 +332,7 @@ TEST(H2ClientCodec, ForgetsAStreamFinishedWithinItsEvents) {
 TEST(H2ClientCodec, EndsARequestThatTheResponseOvertook) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   (void)client.post();
   converse(client, upstream);
   upstream.respond(1, {{":status", "413"}}, "too much");
@@ -368,11 +383,9 @@ TEST(H2ClientCodec, DoesNotBelieveThatABegunResponseWasRefused) {
 TEST(H2ClientCodec, StartsAsManyRequestsAsBothSidesAllow) {
   Client client({.max_concurrent_streams = 20});
   Upstream upstream({{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 2}});
-  EXPECT_EQ(20U, client.codec.capacity());
+  EXPECT_EQ(1U, client.codec.capacity()) << "before the upstream said anything";
   EXPECT_FALSE(client.codec.settled());
-  client.codec.open();
-  converse(client, upstream);
-  EXPECT_TRUE(client.codec.settled());
+  meet(client, upstream);
   EXPECT_EQ(1, client.capacity_changes);
   EXPECT_EQ(2U, client.codec.capacity());
   Stream* const first = client.get();
@@ -396,6 +409,7 @@ TEST(H2ClientCodec, StartsAsManyRequestsAsBothSidesAllow) {
 TEST(H2ClientCodec, StartsNothingAfterGoawayAndSaysWhatWasNotProcessed) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   (void)client.get();
   (void)client.get();
   converse(client, upstream);
@@ -413,6 +427,7 @@ TEST(H2ClientCodec, StartsNothingAfterGoawayAndSaysWhatWasNotProcessed) {
 TEST(H2ClientCodec, CountsARequestThatMetAGoawayAsRefused) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   (void)client.get();
   converse(client, upstream);
   client.on_event = [&](Stream& stream) {
@@ -437,10 +452,11 @@ TEST(H2ClientCodec, HasRoomForAnotherAttemptWhileItTellsALoss) {
 TEST(H2ClientCodec, SaysWhenTheLastStreamOfAClosingConnectionIsOver) {
   Client client;
   client.finishes = false;
+  client.receive(settings());
   Stream* const stream = client.get();
   Stream* const other = client.get();
-  client.receive(settings() + frame(NGHTTP2_GOAWAY, 0, 0, number(3) + number(NGHTTP2_NO_ERROR)) +
-                 headers(1, kOk, kEnd) + headers(3, kOk, kEnd));
+  client.receive(frame(NGHTTP2_GOAWAY, 0, 0, number(3) + number(NGHTTP2_NO_ERROR)) + headers(1, kOk, kEnd) +
+                 headers(3, kOk, kEnd));
   EXPECT_TRUE(client.codec.finish(*stream));
   EXPECT_FALSE(client.codec.finish(*other));
 }
@@ -448,6 +464,7 @@ TEST(H2ClientCodec, SaysWhenTheLastStreamOfAClosingConnectionIsOver) {
 TEST(H2ClientCodec, ClosesWhenTheStreamIdsAreUsedUp) {
   Client client;
   Upstream upstream;
+  meet(client, upstream);
   client.finishes = false;
   H2ClientPeek::skip_to_last_stream(client.codec);
   EXPECT_EQ(100U, client.codec.capacity());
@@ -482,11 +499,11 @@ TEST(H2ClientCodec, ReadsOnWhenTheUpstreamTakesNothingMore) {
 
 TEST(H2ClientCodec, SaysNothingMoreOnceItIsClosed) {
   Client client;
+  client.receive(settings());
   (void)client.get();
   (void)client.get();
   client.on_event = [&](Stream&) { client.codec.close(); };
-  EXPECT_EQ("[1 response 200]",
-            client.receive(settings() + headers(1, kOk) + data(1, "x", kEnd) + headers(3, kOk, kEnd)));
+  EXPECT_EQ("[1 response 200]", client.receive(headers(1, kOk) + data(1, "x", kEnd) + headers(3, kOk, kEnd)));
   EXPECT_EQ("", client.receive(headers(3, kOk, kEnd)));
   client.codec.writable(client);
   EXPECT_EQ("", client.take_text());
@@ -542,8 +559,7 @@ TEST(H2ClientCodec, ClosesATunnelsRequestDirectionFirst) {
 TEST(H2ClientCodec, TellsARefusedTunnelAsTheResponseItIs) {
   Client client;
   Upstream upstream({{NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1}});
-  client.codec.open();
-  converse(client, upstream);
+  meet(client, upstream);
   ASSERT_NE(nullptr, client.websocket());
   converse(client, upstream);
   upstream.respond(1, {{":status", "403"}}, "no");

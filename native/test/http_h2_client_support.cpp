@@ -258,6 +258,12 @@ void Upstream::interim(uint32_t stream, const FieldPairs& fields) {
                                       list.size(), nullptr));
 }
 
+void meet(Client& client, Upstream& upstream) {
+  client.codec.open();
+  EXPECT_EQ("", converse(client, upstream));
+  EXPECT_TRUE(client.codec.settled());
+}
+
 std::string converse(Client& client, Upstream& upstream) {
   for (;;) {
     const std::string answer = upstream.exchange(client.take_output());

@@ -123,6 +123,8 @@ class Upstream {
   std::map<uint32_t, Response> responses_;
 };
 
+// Both ends greet each other.
+void meet(Client& client, Upstream& upstream);
 // Carries bytes to and fro until nobody says anything more; answers what the client's codec said.
 std::string converse(Client& client, Upstream& upstream);
 
