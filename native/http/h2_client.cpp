@@ -14,12 +14,6 @@ namespace mango::http {
 
 namespace {
 
-// Until the upstream says how many streams it takes. It may refuse what is beyond, and a request whose content
-// went out cannot be sent again; to wait costs the others one round trip of a new connection.
-constexpr uint32_t kUnsettledStreams = 1;
-constexpr uint32_t kAdvertisedHeadBytes = 32 * 1024;  // see h2_response.cpp
-constexpr uint64_t kEarnedByOwnRequest = 10'000;      // of the budget of control frames, in thousandths
-
 // Of nghttp2's fatal errors.
 const char* reason_of(int error) noexcept {
   if (error == NGHTTP2_ERR_FLOODED) return "http2-control-flood";
@@ -82,7 +76,7 @@ Stream* H2ClientCodec::start(const RequestStart& request) {
   H2String head(request.head);
   Exchange* const exchange = submit(request, {head.data(), head.size()});
   if (exchange == nullptr) return nullptr;
-  control_.earn(kEarnedByOwnRequest);
+  control_.earn(kEarnedByRequest);
   pump();
   return exchange;
 }
@@ -224,7 +218,7 @@ void H2ClientCodec::greet(const Http2Limits& limits) noexcept {
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.stream_window_bytes},
-      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, kAdvertisedHeadBytes}};
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, kMaxResponseHeadBytes}};
   const auto window = static_cast<int32_t>(limits.connection_window_bytes);
   if (nghttp2_submit_settings(session(), NGHTTP2_FLAG_NONE, settings, std::size(settings)) != 0 ||
       nghttp2_session_set_local_window_size(session(), NGHTTP2_FLAG_NONE, 0, window) != 0)

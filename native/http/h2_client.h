@@ -124,6 +124,7 @@ class H2ClientCodec final : public ClientCodec, private H2Session {
   void deliver_end(H2Stream& stream) override;
   void wake(H2Stream& stream) override;
   void content_moved(size_t bytes) noexcept override;
+  void content_ran_out() noexcept override;
 
   H2Outlet outlet_;
   Heads& heads_;

@@ -8,20 +8,18 @@ namespace mango::http {
 
 namespace {
 
-// As for HTTP/1.1: an endless row of 1xx must not keep us busy.
-constexpr uint8_t kMaxInterimHeads = 16;
-// One header block, decoded. What is larger than we take costs its stream, what is larger than this the
-// connection: somebody uses compression as a weapon.
-constexpr uint32_t kMaxBlockBytes = 128 * 1024;
-constexpr uint16_t kMaxBlockFields = 1000;
-constexpr uint16_t kMaxBlockContinuations = 7;  // of one block (CVE-2024-27316)
-// nghttp2 counts them, too, but anew with each piece in which the nine octets of a frame's head come in.
-constexpr size_t kMaxContinuationPieces = (kMaxBlockContinuations + 1) * 9;
+// nghttp2 counts CONTINUATIONs, too, but anew with each piece in which the nine octets of a frame's head come
+// in.
+constexpr size_t kMaxContinuationPieces = (kMaxHeadContinuations + 1) * 9;
+constexpr size_t kMaxPaddingBytes = 256;  // RFC 9113 section 6.1, with its length
 constexpr int kFirstUnknownType = NGHTTP2_CONTINUATION + 1;
 constexpr size_t kMaxRequestHeadBytes = 256 * 1024;  // more than any request that was let in
-// What moving content gives back to the budget of control frames, in thousandths: each frame of it may bring
-// two WINDOW_UPDATEs and a PING.
-constexpr uint64_t kEarnedByUpstreamContent = 4000;
+
+// Content, or its end. A frame no larger than padding can be is taken for nothing else.
+bool brings_content(const nghttp2_frame_hd& head) noexcept {
+  const bool padding = (head.flags & NGHTTP2_FLAG_PADDED) != 0 && head.length <= kMaxPaddingBytes;
+  return (head.flags & NGHTTP2_FLAG_END_STREAM) != 0 || (head.length != 0 && !padding);
+}
 
 const char* reason_of(uint32_t code) noexcept {
   switch (code) {
@@ -99,12 +97,11 @@ struct H2ClientCodec::Callbacks {
 
 void H2ClientCodec::frame_began(const nghttp2_frame_hd& head) noexcept {
   if (head.type == NGHTTP2_PUSH_PROMISE) return fail(NGHTTP2_PROTOCOL_ERROR, "http2-unexpected-push");
-  if (head.type == NGHTTP2_CONTINUATION && ++continuations_ > kMaxBlockContinuations)
+  if (head.type == NGHTTP2_CONTINUATION && ++continuations_ > kMaxHeadContinuations)
     return fail(NGHTTP2_ENHANCE_YOUR_CALM, "http2-continuation-flood");
-  const bool moves =
-      head.type == NGHTTP2_HEADERS ||
-      (head.type == NGHTTP2_DATA && (head.length != 0 || (head.flags & NGHTTP2_FLAG_END_STREAM)));
-  if (!moves && !control_.take(clock_.now_ms())) fail(NGHTTP2_ENHANCE_YOUR_CALM, "http2-control-flood");
+  if (head.type == NGHTTP2_HEADERS) return;
+  if (head.type == NGHTTP2_DATA && brings_content(head)) return control_.earn(kEarnedByFrameReceived);
+  if (!control_.take(clock_.now_ms())) fail(NGHTTP2_ENHANCE_YOUR_CALM, "http2-control-flood");
 }
 
 void H2ClientCodec::block_began(const nghttp2_frame& frame) {
@@ -209,8 +206,12 @@ void H2ClientCodec::wake(H2Stream& stream) {
   events_->on_request_writable(stream);
 }
 
-void H2ClientCodec::content_moved(size_t) noexcept {
-  control_.earn(kEarnedByUpstreamContent);
+void H2ClientCodec::content_moved(size_t bytes) noexcept {
+  control_.earn(kEarnedByByte * bytes);
+}
+
+void H2ClientCodec::content_ran_out() noexcept {
+  control_.earn(kEarnedByMessageSent);
 }
 
 // --- ends ---

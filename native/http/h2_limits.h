@@ -28,12 +28,30 @@ inline constexpr uint32_t kMaxHeadContinuations = 8;
 inline constexpr size_t kMaxOutboundAcks = 1000;
 inline constexpr size_t kMaxQueuedFrames = 4096;
 
-// How a client's budget of control frames refills, in thousandths of a token. It may answer each frame of
+// How a peer's budget of control frames refills, in thousandths of a token. It may answer each frame of
 // content with two WINDOW_UPDATEs, and a small message with a PING on top. A frame that its window cut short
 // earns for its bytes alone: one octet a window is a flood (CVE-2019-9511).
 inline constexpr uint64_t kEarnedByRequest = 2 * 1000;
 inline constexpr uint64_t kEarnedByByte = 4;
 inline constexpr uint64_t kEarnedByMessageSent = 3 * 1000;
 inline constexpr uint64_t kEarnedByFrameReceived = 1 * 1000;
+
+// --- of upstreams ---
+
+// Until an upstream says how many streams it takes. It may refuse what is beyond, and a request whose content
+// went out cannot be sent again; to wait costs the others one round trip of a new connection.
+inline constexpr uint32_t kUnsettledStreams = 1;
+
+// As for HTTP/1.1: an endless row of 1xx must not keep us busy.
+inline constexpr uint8_t kMaxInterimHeads = 16;
+
+// One header block, decoded. What is larger than we take costs its stream, what is larger than this the
+// connection: somebody uses compression as a weapon (CVE-2016-6581).
+inline constexpr uint32_t kMaxBlockBytes = 128 * 1024;
+inline constexpr uint16_t kMaxBlockFields = 1000;
+
+// What we take of a response, and tell so: as much as over HTTP/1.1.
+inline constexpr uint32_t kMaxResponseHeadBytes = 32 * 1024;
+inline constexpr uint16_t kMaxResponseFields = 256;
 
 }  // namespace mango::http

@@ -4,15 +4,13 @@
 #include "http/chars.h"
 #include "http/h1_body.h"
 #include "http/h1_semantics.h"
+#include "http/h2_limits.h"
 #include "http/status.h"
 
 namespace mango::http {
 
 namespace {
 
-// As much as an HTTP/1.1 upstream may send.
-constexpr uint32_t kMaxHeadBytes = 32 * 1024;
-constexpr uint16_t kMaxHeadFields = 256;
 constexpr BodyLimits kTrailerLimits;
 // What a block's memory may keep for the next one.
 constexpr size_t kKeptBytes = 4 * 1024;
@@ -58,11 +56,11 @@ void H2ResponseBlock::start(Kind kind) noexcept {
 const char* H2ResponseBlock::add(std::string_view name, std::string_view value) {
   const bool head = kind_ == Kind::head;
   bytes_ += static_cast<uint32_t>(name.size() + value.size()) + kLineOverhead;
-  if (bytes_ > (head ? kMaxHeadBytes : kTrailerLimits.trailer_bytes))
+  if (bytes_ > (head ? kMaxResponseHeadBytes : kTrailerLimits.trailer_bytes))
     return head ? "head-too-large" : "trailers-too-large";
   if (!name.empty() && name.front() == ':') return add_pseudo(name, value);
   if (const char* const why = check_field(name, value)) return why;
-  if (++fields_ > (head ? kMaxHeadFields : kTrailerLimits.trailer_fields))
+  if (++fields_ > (head ? kMaxResponseFields : kTrailerLimits.trailer_fields))
     return head ? "too-many-fields" : "too-many-trailers";
   keep(name, value);
   return nullptr;

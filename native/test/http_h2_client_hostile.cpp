@@ -274,6 +274,7 @@ TEST(H2ClientHostile, BudgetsFramesThatBringNothing) {
       frame(0x77, 0, 0, "unknown"),
       frame(0xff, 0, 1, ""),
       data(1, ""),
+      data(1, '\x05' + std::string(5, '\0'), NGHTTP2_FLAG_PADDED),
       frame(NGHTTP2_RST_STREAM, 0, 1, number(NGHTTP2_CANCEL)),
   };
   for (const std::string& each : kFrames) {
@@ -294,13 +295,39 @@ TEST(H2ClientHostile, LetsTimeAndContentRefillTheBudget) {
   const std::string ping = frame(NGHTTP2_PING, 0, 0, "12345678");
   client.receive(settings() + headers(1, kOk));
   for (int i = 0; i < 100; ++i) {
-    EXPECT_EQ("x", client.receive(data(1, "x") + ping + ping));
+    EXPECT_EQ("x", client.receive(data(1, "x") + ping));
     client.clock.now += 100;
     EXPECT_EQ("", client.receive(ping));
   }
   std::string flood;
   for (int i = 0; i < 11; ++i) flood += ping;
   EXPECT_EQ("[connection error 502 http2-control-flood]", client.receive(flood));
+}
+
+TEST(H2ClientHostile, BudgetsAWindowThatOpensByOctets) {
+  Client client;
+  client.receive(settings({{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0}}));
+  Stream* const stream = client.post();
+  client.to_send = std::string(10'000, 'c');
+  EXPECT_EQ(0U, client.codec.send_data(*stream, client.to_send));
+  std::string events;
+  for (int i = 0; i < 1100; ++i) events = client.receive(frame(NGHTTP2_WINDOW_UPDATE, 0, 1, number(1)));
+  EXPECT_EQ("", events) << "the end was told before";
+  EXPECT_FALSE(client.codec.reusable());
+}
+
+TEST(H2ClientHostile, LetsAnUpstreamAnswerEachMessageWithControlFrames) {
+  Client client;
+  client.finishes = false;
+  Stream* const stream = client.post();
+  client.receive(settings() + headers(1, kOk));
+  const std::string answer = frame(NGHTTP2_WINDOW_UPDATE, 0, 0, number(2)) +
+                             frame(NGHTTP2_WINDOW_UPDATE, 0, 1, number(2)) +
+                             frame(NGHTTP2_PING, 0, 0, "12345678");
+  for (int i = 0; i < 5'000; ++i) {
+    ASSERT_EQ(2U, client.codec.send_data(*stream, "hi")) << i;
+    ASSERT_EQ("", client.receive(answer)) << i;
+  }
 }
 
 TEST(H2ClientHostile, QueuesLittleForAnUpstreamThatDoesNotRead) {
