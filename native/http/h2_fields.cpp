@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/h2_fields.h"
 
+#include <algorithm>
+#include <charconv>
 #include <cstring>
 
 #include "http/chars.h"
@@ -11,6 +13,10 @@ namespace {
 
 std::string_view view(std::span<const char> text) noexcept {
   return {text.data(), text.size()};
+}
+
+bool has_upper(std::string_view text) noexcept {
+  return std::any_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
 // Eight octets at a time, for names are most of what there is to do: in each, bit 7 of the sum tells whether
@@ -144,6 +150,41 @@ bool H2Fields::read_request(std::span<char> head, bool secure) noexcept {
 
 bool H2Fields::read_trailers(std::span<char> lines) noexcept {
   return read_lines(lines);
+}
+
+H2ResponseFields::H2ResponseFields(uint16_t status) noexcept {
+  fields_.status_ = status;
+  fields_.upgrade_ = status == 101;  // see read_response()
+  std::to_chars(scratch_.data(), scratch_.data() + scratch_.size(), fields_.upgrade_ ? 200 : status);
+  used_ = 3;
+  ok_ = status >= 100 && status <= 999 && fields_.push(":status", {scratch_.data(), used_});
+}
+
+void H2ResponseFields::field(std::string_view name, std::string_view value) noexcept {
+  if (has_upper(name)) {
+    if (name.size() > scratch_.size() - used_) {
+      ok_ = false;
+      return;
+    }
+    const std::span<char> lower(scratch_.data() + used_, name.size());
+    std::copy_n(name.data(), name.size(), lower.data());
+    make_lower(lower);
+    used_ += name.size();
+    name = view(lower);
+  }
+  const FieldId id = field_id(name);
+  if (fields_.passes(id, name, value)) ok_ = fields_.push(name, value, table_flags(id)) && ok_;
+}
+
+void H2ResponseFields::field(std::string_view name, uint64_t value) noexcept {
+  char* const digits = scratch_.data() + used_;
+  const auto [end, error] = std::to_chars(digits, scratch_.data() + scratch_.size(), value);
+  if (error != std::errc()) {
+    ok_ = false;
+    return;
+  }
+  used_ += static_cast<size_t>(end - digits);
+  field(name, std::string_view(digits, static_cast<size_t>(end - digits)));
 }
 
 }  // namespace mango::http

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the neutral form of heads and trailers, HTTP/1.1 text, to the fields of HTTP/2 (RFC 9113 section 8).
 // The text is what our own writers made, so it is well-formed; what does not belong into HTTP/2 is left out.
-//
 // Names are made lower case where they stand and the fields are views: the text has to outlive their use.
+//
+// Response heads, of which there are most, come without the detour over text.
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -11,6 +12,7 @@
 #include <span>
 #include <string_view>
 
+#include "http/head_writer.h"
 #include "http/limits.h"
 #include "http/message.h"
 
@@ -46,6 +48,27 @@ class H2Fields {
   size_t count_ = 0;
   uint16_t status_ = 0;
   bool upgrade_ = false;
+  friend class H2ResponseFields;
+};
+
+// A response head's fields as write_response_head() tells them. Large: for the stack.
+class H2ResponseFields final : public FieldSink {
+ public:
+  explicit H2ResponseFields(uint16_t status) noexcept;
+  void field(std::string_view name, std::string_view value) noexcept override;
+  void field(std::string_view name, uint64_t value) noexcept override;
+  // There was room for all.
+  [[nodiscard]] bool ok() const noexcept { return ok_; }
+  [[nodiscard]] H2Fields& fields() noexcept { return fields_; }
+
+ private:
+  // Names in lower case, and numbers.
+  static constexpr size_t kScratchBytes = 48 * 1024;
+
+  H2Fields fields_;
+  size_t used_ = 0;
+  bool ok_ = true;
+  std::array<char, kScratchBytes> scratch_;
 };
 
 // The value of the first field of that name in a head's text, or empty.

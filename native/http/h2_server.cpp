@@ -76,12 +76,11 @@ void H2ServerCodec::settle() noexcept {
 
 void H2ServerCodec::frame_received(const nghttp2_frame& frame) noexcept {
   const bool ended = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-  Exchange* const exchange = find(frame.hd.stream_id);
   switch (frame.hd.type) {
     case NGHTTP2_HEADERS:
       if (frame.headers.cat == NGHTTP2_HCAT_REQUEST)
         head_complete(static_cast<StreamId>(frame.hd.stream_id), ended);
-      else if (exchange != nullptr)
+      else if (Exchange* const exchange = find(frame.hd.stream_id))
         take_end(*exchange);
       return;
     case NGHTTP2_DATA:
@@ -89,11 +88,12 @@ void H2ServerCodec::frame_received(const nghttp2_frame& frame) noexcept {
         controls_.earn(kEarnedByFrameReceived);
       else if (frame.hd.length != 0 && !ended)
         charge_control();  // padding alone
-      if (exchange != nullptr && ended) take_end(*exchange);
+      if (!ended) return;
+      if (Exchange* const exchange = find(frame.hd.stream_id)) take_end(*exchange);
       return;
     case NGHTTP2_RST_STREAM:
       recent_.add(static_cast<StreamId>(frame.hd.stream_id), H2RecentResets::By::peer);
-      if (exchange != nullptr) exchange->peer_reset = true;
+      if (Exchange* const exchange = find(frame.hd.stream_id)) exchange->peer_reset = true;
       return;
     case NGHTTP2_SETTINGS:
     case NGHTTP2_WINDOW_UPDATE:

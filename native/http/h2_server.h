@@ -8,6 +8,7 @@
 
 #include "http/clock.h"
 #include "http/h2_budget.h"
+#include "http/h2_fields.h"
 #include "http/h2_frames.h"
 #include "http/h2_limits.h"
 #include "http/h2_request.h"
@@ -80,7 +81,7 @@ class H2ServerCodec final : public ServerCodec, private H2Session {
   void tell_lost(Exchange& exchange, uint32_t code) noexcept;
   void tell_losses() noexcept;
   void settle() noexcept;
-  [[nodiscard]] bool submit_head(Exchange& exchange, std::span<char> text, HeadKind kind) noexcept;
+  [[nodiscard]] bool submit_head(Exchange& exchange, H2Fields& fields, HeadKind kind) noexcept;
   [[nodiscard]] Exchange* find(int32_t id) noexcept { return static_cast<Exchange*>(find_stream(id)); }
 
   [[nodiscard]] size_t deliver(H2Stream& stream, std::string_view content) override;

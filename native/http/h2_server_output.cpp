@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What goes out: responses, resets, farewells. Heads are written as HTTP/1.1 text, the neutral form, in stack
-// memory, and converted.
+// What goes out: responses, resets, farewells.
 #include "http/h2_fields.h"
 #include "http/h2_server.h"
 
@@ -11,16 +10,10 @@ namespace {
 // Serialised heads: the largest head taken in, plus the fields we add to it.
 constexpr size_t kResponseHeadBytes = 48 * 1024;
 
-std::span<char> written(char* memory, const HeadWriter& out) noexcept {
-  return {memory, out.size()};
-}
-
 }  // namespace
 
-// Serialised at once where that is possible: the text need not be copied then.
-bool H2ServerCodec::submit_head(Exchange& exchange, std::span<char> text, HeadKind kind) noexcept {
-  H2Fields fields;
-  if (!fields.read_response(text)) return false;
+// Serialised at once where that is possible: the fields need not be copied then.
+bool H2ServerCodec::submit_head(Exchange& exchange, H2Fields& fields, HeadKind kind) noexcept {
   const bool at_once = drain();
   if (at_once) fields.lend();
   const auto id = static_cast<int32_t>(exchange.id);
@@ -43,13 +36,13 @@ bool H2ServerCodec::send_head(Stream& stream, const ResponseHead& head, Response
   auto& exchange = static_cast<Exchange&>(stream);
   if (dead()) return false;
   if (exchange.closed || exchange.reset || exchange.head_submitted) return true;
-  char memory[kResponseHeadBytes];
-  HeadWriter out(memory);
   const bool tunnel = head.status == 101;
   const bool interim = head.status < 200 && !tunnel;
   if (how.framing == Framing::until_close) how.framing = Framing::chunked;
   how.keep_alive = true;
   how.http10 = false;
+  H2ResponseFields fields(head.status);
+  HeadWriter out(fields);
   write_response_head(out, head, how);
   HeadKind kind = HeadKind::interim;
   if (tunnel) {
@@ -61,7 +54,7 @@ bool H2ServerCodec::send_head(Stream& stream, const ResponseHead& head, Response
     const bool empty = how.framing == Framing::none || (length && how.content_length == 0);
     kind = empty ? HeadKind::alone : HeadKind::content;
   }
-  if (!out.ok() || !submit_head(exchange, written(memory, out), kind))
+  if (!fields.ok() || !submit_head(exchange, fields.fields(), kind))
     return reset(stream, StreamError::internal);
   return !dead();
 }
@@ -89,7 +82,8 @@ bool H2ServerCodec::send_local(Stream& stream, LocalResponse response) {
   exchange.tail = out.text().substr(head_bytes);
   exchange.output_ended = true;
   const HeadKind kind = exchange.tail.empty() ? HeadKind::alone : HeadKind::content;
-  if (!submit_head(exchange, written(memory, out).first(head_bytes), kind))
+  H2Fields fields;
+  if (!fields.read_response({memory, head_bytes}) || !submit_head(exchange, fields, kind))
     return reset(stream, StreamError::internal);
   pump();
   return !dead();
@@ -117,19 +111,22 @@ void H2ServerCodec::finish(Stream& stream) {
 
 // A finished stream stays until nghttp2 is done with it: its end may have to wait for the client's window.
 void H2ServerCodec::frame_sent(const nghttp2_frame& frame) noexcept {
-  Exchange* const exchange = find(frame.hd.stream_id);
   switch (frame.hd.type) {
     case NGHTTP2_HEADERS:
-    case NGHTTP2_DATA:
-      if (exchange == nullptr || (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
+    case NGHTTP2_DATA: {
+      if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
+      Exchange* const exchange = find(frame.hd.stream_id);
+      if (exchange == nullptr) return;
       exchange->end_sent = exchange->output_ended = true;
       if (exchange->finished && !exchange->input_ended) (void)submit_reset(*exchange, StreamError::none);
       return;
-    case NGHTTP2_RST_STREAM:
+    }
+    case NGHTTP2_RST_STREAM: {
       recent_.add(static_cast<StreamId>(frame.hd.stream_id), H2RecentResets::By::us);
-      if (exchange == nullptr || !exchange->reset)
-        (void)charge_reset();  // the client's mistake (CVE-2025-8671)
+      const Exchange* const exchange = find(frame.hd.stream_id);
+      if (exchange == nullptr || !exchange->reset) charge_reset();  // the client's mistake (CVE-2025-8671)
       return;
+    }
     case NGHTTP2_GOAWAY:
       if (frame.goaway.error_code == NGHTTP2_NO_ERROR || own_goaway_) return;
       broken_ = {400,

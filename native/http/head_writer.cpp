@@ -27,6 +27,7 @@ void HeadWriter::number(uint64_t value) noexcept {
 }
 
 void HeadWriter::field(std::string_view name, uint64_t value) noexcept {
+  if (sink_ != nullptr) return sink_->field(name, value);
   field(name, Decimal(value).text());
 }
 

@@ -9,11 +9,24 @@
 
 namespace mango::http {
 
+// Takes a head's fields one by one, instead of text. The views live as long as the head that is written.
+class FieldSink {
+ public:
+  virtual void field(std::string_view name, std::string_view value) noexcept = 0;
+  virtual void field(std::string_view name, uint64_t value) noexcept = 0;
+
+ protected:
+  ~FieldSink() = default;
+};
+
 class HeadWriter {
  public:
   explicit HeadWriter(std::span<char> memory) noexcept : memory_(memory) {}
+  // What is no field, the start line and the empty one, goes nowhere.
+  explicit HeadWriter(FieldSink& sink) noexcept : sink_(&sink) {}
 
   void raw(std::string_view text) noexcept {
+    if (sink_ != nullptr) return;
     if (text.size() > memory_.size() - used_) {
       overflow_ = true;
       return;
@@ -23,6 +36,7 @@ class HeadWriter {
   }
   void number(uint64_t value) noexcept;  // decimal
   void field(std::string_view name, std::string_view value) noexcept {
+    if (sink_ != nullptr) return sink_->field(name, value);
     const size_t bytes = name.size() + value.size() + 4;
     if (bytes > memory_.size() - used_) {
       overflow_ = true;
@@ -44,6 +58,7 @@ class HeadWriter {
     return at + text.size();
   }
 
+  FieldSink* sink_ = nullptr;
   std::span<char> memory_;
   size_t used_ = 0;
   bool overflow_ = false;
