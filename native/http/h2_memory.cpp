@@ -36,31 +36,40 @@ struct FreeBlock {
 static_assert(sizeof(FreeBlock) <= kStep);
 
 struct Pool {
-  std::array<FreeBlock*, kClasses + 1> free;
-  size_t kept_bytes;
-  bool closed;  // the thread is going
+  std::array<FreeBlock*, kClasses + 1> free{};
+  size_t kept_bytes = 0;
 };
-constinit thread_local Pool pool{};
+
+// Of a thread that is going: full, so that nothing is kept; never written to.
+constinit Pool ended_pool{.kept_bytes = kKeptBytes};
+
+// A pointer, so that it fits into the TLS that is there before an addon is loaded: that is reached without a
+// call. Null until the thread frees its first block.
+[[gnu::tls_model("initial-exec")]] constinit thread_local Pool* pool = nullptr;
 
 Header* header_of(void* block) noexcept {
   return static_cast<Header*>(block) - 1;
 }
 
-// Gives everything back when the thread ends. Apart from the pool, which has to outlive its last user.
-struct PoolEnd {
-  bool used = false;
-  ~PoolEnd() {
-    pool.closed = true;
-    for (FreeBlock*& first : pool.free) {
+// Gives everything back when the thread ends.
+struct PoolOwner {
+  Pool pool;
+  ~PoolOwner() {
+    http::pool = &ended_pool;
+    for (FreeBlock* first : pool.free) {
       while (first != nullptr) {
-        FreeBlock* const block = first;
-        first = block->next;
-        std::free(header_of(block));
+        FreeBlock* const next = first->next;
+        std::free(header_of(first));
+        first = next;
       }
     }
   }
 };
-thread_local PoolEnd pool_end;
+
+Pool* make_pool() noexcept {
+  thread_local PoolOwner owner;
+  return pool = &owner.pool;
+}
 
 size_t class_of(size_t bytes) noexcept {
   const size_t size_class = (std::max<size_t>(bytes, 1) + kStep - 1) / kStep;
@@ -103,9 +112,10 @@ void* resize_callback(void* block, size_t bytes, void*) {
 
 void* h2_allocate(size_t bytes) noexcept {
   const size_t size_class = class_of(bytes);
-  if (FreeBlock* const kept = pool.free[size_class]; kept != nullptr) {
-    pool.free[size_class] = kept->next;
-    pool.kept_bytes -= size_class * kStep;
+  FreeBlock* const kept = pool == nullptr ? nullptr : pool->free[size_class];
+  if (kept != nullptr) {
+    pool->free[size_class] = kept->next;
+    pool->kept_bytes -= size_class * kStep;
     return kept;
   }
   if (size_class == 0 && bytes > SIZE_MAX - sizeof(Header)) return nullptr;
@@ -120,15 +130,15 @@ void h2_free(void* block) noexcept {
   if (block == nullptr) return;
   const size_t size_class = header_of(block)->size_class;
   const size_t bytes = size_class * kStep;
-  if (size_class == 0 || pool.closed || pool.kept_bytes + bytes > kKeptBytes) {
+  Pool* const to = pool == nullptr ? make_pool() : pool;
+  if (size_class == 0 || to->kept_bytes + bytes > kKeptBytes) {
     std::free(header_of(block));
     return;
   }
-  pool_end.used = true;  // constructs it
   auto* const kept = static_cast<FreeBlock*>(block);
-  kept->next = pool.free[size_class];
-  pool.free[size_class] = kept;
-  pool.kept_bytes += bytes;
+  kept->next = to->free[size_class];
+  to->free[size_class] = kept;
+  to->kept_bytes += bytes;
 }
 
 nghttp2_mem* h2_memory() noexcept {
