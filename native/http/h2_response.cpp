@@ -59,10 +59,11 @@ const char* H2ResponseBlock::add(std::string_view name, std::string_view value) 
   if (bytes_ > (head ? kMaxResponseHeadBytes : kTrailerLimits.trailer_bytes))
     return head ? "head-too-large" : "trailers-too-large";
   if (!name.empty() && name.front() == ':') return add_pseudo(name, value);
-  if (const char* const why = check_field(name, value)) return why;
+  const Field field{name, value, field_id(name)};
+  if (const char* const why = check_field(field)) return why;
   if (++fields_ > (head ? kMaxResponseFields : kTrailerLimits.trailer_fields))
     return head ? "too-many-fields" : "too-many-trailers";
-  keep(name, value);
+  keep(field);
   return nullptr;
 }
 
@@ -78,21 +79,22 @@ const char* H2ResponseBlock::add_pseudo(std::string_view name, std::string_view 
   return nullptr;
 }
 
-const char* H2ResponseBlock::check_field(std::string_view name, std::string_view value) const noexcept {
-  if (name.empty()) return "empty-field-name";
-  if (has_upper_case(name)) return "upper-case-field-name";
-  if (!is_token(name)) return "bad-field-name";
-  if (!is_field_value(value)) return "control-character";
-  if (is_padded(value)) return "padded-field-value";
-  if (is_connection_specific(field_id(name), value)) return "connection-specific-field";
+const char* H2ResponseBlock::check_field(const Field& field) const noexcept {
+  if (field.name.empty()) return "empty-field-name";
+  if (has_upper_case(field.name)) return "upper-case-field-name";
+  if (!is_token(field.name)) return "bad-field-name";
+  if (!is_field_value(field.value)) return "control-character";
+  if (is_padded(field.value)) return "padded-field-value";
+  if (is_connection_specific(field.id, field.value)) return "connection-specific-field";
   if (kind_ == Kind::head && status_ == 0) return "missing-status";
   return nullptr;
 }
 
-void H2ResponseBlock::keep(std::string_view name, std::string_view value) {
-  if (kind_ == Kind::trailers && is_forbidden_trailer(name)) return;
-  text_.append(name).append(": ").append(value).append("\r\n");
-  extents_.push_back({static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size())});
+void H2ResponseBlock::keep(const Field& field) {
+  if (kind_ == Kind::trailers && is_forbidden_trailer(field.name)) return;
+  text_.append(field.name).append(": ").append(field.value).append("\r\n");
+  extents_.push_back(
+      {static_cast<uint32_t>(field.name.size()), static_cast<uint32_t>(field.value.size()), field.id});
 }
 
 const char* H2ResponseBlock::read_head(Method request_method, bool tunnel, bool ended, ResponseHead& head) {
@@ -109,7 +111,7 @@ const char* H2ResponseBlock::read_head(Method request_method, bool tunnel, bool 
     at = value.data() + value.size() + 2;
     // Not of HTTP/2 (RFC 8441 section 5): the answer to a key that the upstream was not given.
     if (head.status == 101 && name == "sec-websocket-accept") continue;
-    (void)head.fields.push({name, value, field_id(name)});  // our limit is below the table's
+    (void)head.fields.push({name, value, extent.id});  // our limit is below the table's
   }
   if (head.status < 200) return head.status != 101 && ended ? "interim-head-ends-stream" : nullptr;
   return read_framing_of(request_method, ended, head);

@@ -36,10 +36,11 @@ class H2ResponseBlock {
   struct Extent {
     uint32_t name_bytes;
     uint32_t value_bytes;
+    FieldId id;
   };
   [[nodiscard]] const char* add_pseudo(std::string_view name, std::string_view value) noexcept;
-  [[nodiscard]] const char* check_field(std::string_view name, std::string_view value) const noexcept;
-  void keep(std::string_view name, std::string_view value);
+  [[nodiscard]] const char* check_field(const Field& field) const noexcept;
+  void keep(const Field& field);
   [[nodiscard]] const char* read_framing_of(Method request_method, bool ended, ResponseHead& head);
 
   std::string text_;  // "name: value\r\n" ...; grows with the largest head, within the limits
