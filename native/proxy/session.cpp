@@ -295,6 +295,8 @@ void Session::settle() {
       end_after_response();
     else if (codec_->idle())  // else the rest of a request is read away first
       become_idle();
+  } else if (state_ == SessionState::idle && multiplexed() && !codec_->persistent()) {
+    begin_close();  // the client said goodbye
   } else if (state_ == SessionState::idle && codec_->reading_head()) {
     set_state(SessionState::reading);
   } else if (state_ == SessionState::reading && !codec_->reading_head()) {

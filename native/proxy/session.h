@@ -205,6 +205,7 @@ class Session final : public net::Connection,
     const char* reason = "";
   };
   [[nodiscard]] Deadline deadline() const noexcept;
+  [[nodiscard]] uint64_t old_at_ms() const noexcept;
   [[nodiscard]] Deadline idle_deadline(const config::ListenerTimeouts& timeouts) const noexcept;
   [[nodiscard]] Deadline exchange_deadline(const config::ListenerTimeouts& timeouts) const noexcept;
   [[nodiscard]] Deadline output_deadline(const config::ListenerTimeouts& timeouts) const noexcept;

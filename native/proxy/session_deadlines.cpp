@@ -48,15 +48,24 @@ Session::Deadline Session::idle_deadline(const config::ListenerTimeouts& timeout
   Deadline next;
   if (limit_ms != 0) next = {since_ms + limit_ms, config::Trigger::idle, "idle_timeout"};
   if (close_after_ && drain_ms_ != 0) next = {next.due_ms, config::Trigger::drain, "drain"};
-  const uint64_t max_age_ms = listener_->view()->document().policies[listener_config().policy].max_age_ms;
-  if (max_age_ms != 0 && opened_ms_ + max_age_ms < next.due_ms)
-    next = {opened_ms_ + max_age_ms, config::Trigger::max_age, "max_age"};
+  const uint64_t old_ms = old_at_ms();
+  if (old_ms < next.due_ms) next = {old_ms, config::Trigger::max_age, "max_age"};
   return next;
+}
+
+// When the session reaches its greatest age.
+uint64_t Session::old_at_ms() const noexcept {
+  const uint64_t max_age_ms = listener_->view()->document().policies[listener_config().policy].max_age_ms;
+  return max_age_ms == 0 ? UINT64_MAX : opened_ms_ + max_age_ms;
 }
 
 // With many exchanges their deadlines are not searched for the next one: they are looked at often enough.
 Session::Deadline Session::exchange_deadline(const config::ListenerTimeouts& timeouts) const noexcept {
   Deadline next = output_deadline(timeouts);
+  // One request at a time is answered first.
+  const bool may_be_long = multiplexed() || state_ == SessionState::tunnel;
+  if (may_be_long && !close_after_ && old_at_ms() < next.due_ms)
+    next = {old_at_ms(), config::Trigger::max_age, "max_age"};
   if (multiplexed()) {
     // on_timer() looks at them in any case.
     const uint64_t look_ms = worker_.loop().now_ms() + look_again_ms(timeouts);
@@ -147,6 +156,11 @@ void Session::check_deadline() {
     const bool low = rate_too_low();
     if (sole() != nullptr) (void)sole()->rate_too_low(0);
     if (!low) return;
+  }
+  if (passed.trigger == config::Trigger::max_age && multiplexed() && exchanges_ != nullptr) {
+    last_trigger_ = config::Trigger::max_age;
+    announce_close(true);  // its streams may end; then the action follows
+    return;
   }
   if (state_ == SessionState::handshake) count_handshake("timeout");
   const SessionState before = state_;

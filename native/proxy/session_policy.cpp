@@ -174,7 +174,9 @@ void Session::carry_out(config::Trigger trigger, const config::Action& action, u
       close_after_ = true;
       codec_->announce_close(goaway_error(trigger), true);
       if (one_of_many) end_stream(*exchange, http::StreamError::refused);
-      if (exchanges_ == nullptr && !in_codec_) begin_close();
+      // After an error of the connection nothing can finish.
+      if (exchanges_ == nullptr || (exchange == nullptr && trigger == config::Trigger::protocol_error))
+        begin_close();
       return;
     case config::ActionKind::close:
     case config::ActionKind::reset:

@@ -128,7 +128,9 @@ bool UpstreamConnection::takes(UpstreamUse use) const noexcept {
   if (discarded_ || use_ == UpstreamUse::bytes) return false;
   const bool by_alpn = pool_.protocol() == config::UpstreamProtocol::automatic;
   if (use == UpstreamUse::upgrade && by_alpn) return false;  // asks for HTTP/1.1, which every server upgrades
-  if (codec_ == nullptr) return use_ == UpstreamUse::request && load() < pool_.http2().max_concurrent_streams;
+  // Until the peer has said how many it takes the others wait with the first.
+  if (codec_ == nullptr || !codec_->settled())
+    return use_ == UpstreamUse::request && load() < pool_.http2().max_concurrent_streams;
   if (use == UpstreamUse::upgrade && !codec_->tunnels()) return false;
   return codec_->multiplexed() && codec_->capacity() > 0;
 }
