@@ -18,6 +18,11 @@ export function statusLabel(status: number): string {
   return status >= 100 && status <= 599 ? `${Math.floor(status / 100)}xx` : kOther;
 }
 
+// As a number, like the access log's; "none" where a call ended without a status.
+export function grpcStatusLabel(status: number): string {
+  return status < 0 ? "none" : String(status);
+}
+
 // Sums the values that ended up under the same labels.
 export function mergeBy<Item, Merged>(
   items: Iterable<Item>,

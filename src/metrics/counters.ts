@@ -30,6 +30,8 @@ export interface HandshakeCounter {
 
 export interface RouteCounters {
   readonly name: string; // "" = no route matched
+  readonly connections: number; // of bytes, which have no status
+  readonly grpc: readonly { readonly status: number; readonly count: number }[]; // -1: ended without a status
   readonly requests: readonly { readonly status: number; readonly count: number }[]; // by status code
   readonly active: number;
   readonly seconds: NativeHistogram; // first byte of the request to last byte of the response

@@ -2,7 +2,7 @@
 // Counters of the data plane as Prometheus metrics. One line a metric: what it is called, what it means, where its
 // values come from. Labels are bounded by cardinality.ts; there is deliberately none for SNI, path or client.
 import type { Metric } from "prom-client";
-import { addHistograms, labelLimiter, mergeBy, statusLabel } from "./cardinality.ts";
+import { addHistograms, grpcStatusLabel, labelLimiter, mergeBy, statusLabel } from "./cardinality.ts";
 import type { Counters, NativeHistogram } from "./counters.ts";
 import {
   type HistogramSample,
@@ -102,7 +102,24 @@ function routeMetrics(counter: Define, gauge: Define, histogram: DefineHistogram
         })),
       ),
     ),
-    gauge("mango_requests_active", "Requests in progress.", ({ counters, route }) =>
+    counter(
+      "mango_grpc_responses_total",
+      "gRPC calls ended, by route and grpc-status.",
+      ({ counters, route }) =>
+        counters.routes.flatMap((r) =>
+          r.grpc.map(({ status, count }) => ({
+            labels: { route: route(r.name), grpc_status: grpcStatusLabel(status) },
+            value: count,
+          })),
+        ),
+    ),
+    counter(
+      "mango_route_connections_total",
+      "Connections of tcp and tls listeners that ended, by route.",
+      ({ counters, route }) =>
+        counters.routes.map((r) => ({ labels: { route: route(r.name) }, value: r.connections })),
+    ),
+    gauge("mango_requests_active", "Requests and forwarded connections in progress.", ({ counters, route }) =>
       counters.routes.map((r) => ({ labels: { route: route(r.name) }, value: r.active })),
     ),
     histogram(

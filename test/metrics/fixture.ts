@@ -7,7 +7,21 @@ export const histogram: NativeHistogram = { bounds: [0.001, 0.01, 0.1], counts: 
 
 export function routeCounters(name: string, status = 200, count = 11): RouteCounters {
   const requests = [{ status, count }];
-  return { name, requests, active: 1, seconds: histogram, requestBytes: 10, responseBytes: 20 };
+  const grpc = [
+    { status: 0, count: 4 },
+    { status: 14, count: 1 },
+    { status: -1, count: 2 },
+  ];
+  return {
+    name,
+    requests,
+    connections: 0,
+    grpc,
+    active: 1,
+    seconds: histogram,
+    requestBytes: 10,
+    responseBytes: 20,
+  };
 }
 
 export function serverCounters(upstream: string, server: string): ServerCounters {

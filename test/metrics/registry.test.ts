@@ -33,6 +33,20 @@ test("requests are counted by route and code, also those no route matched", asyn
   assert.equal(sampleOf(text, 'mango_requests_total{route="",code="404"}'), 3);
 });
 
+test("gRPC calls are counted by route and status", async () => {
+  const text = await scrape(counters);
+  const calls = (status: string) =>
+    sampleOf(text, `mango_grpc_responses_total{route="shop",grpc_status="${status}"}`);
+  assert.deepEqual(["0", "14", "none", "13"].map(calls), [4, 1, 2, undefined]);
+});
+
+test("connections of bytes are counted by route, for they have no status", async () => {
+  const routes = [{ ...routeCounters("database"), requests: [], grpc: [], connections: 3 }];
+  const text = await scrape({ ...counters, routes });
+  assert.equal(sampleOf(text, 'mango_route_connections_total{route="database"}'), 3);
+  assert.ok(!text.includes("mango_grpc_responses_total{"));
+});
+
 test("routes past the limit share one series, and their histograms are added", async () => {
   const routes = ["a", "b", "c", "d"].map((name) => routeCounters(name));
   const text = await scrape({ ...counters, routes }, { maxRoutes: 2 });
