@@ -145,7 +145,6 @@ const items: readonly {
       "a tab instead of a space": "GET\t/x HTTP/1.1\r\nHost: a\r\n\r\n",
       "a method that is no token": "G@T /x HTTP/1.1\r\nHost: a\r\n\r\n",
       "a fragment": "GET /x#frag HTTP/1.1\r\nHost: a\r\n\r\n",
-      "the HTTP/2 preface": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     },
   },
 ];

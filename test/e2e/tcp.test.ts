@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { growsLittle, hashOf, hashOfBlocks, MiB, standsStill, writeBlocks } from "../support/bulk.ts";
 import { CertificateAuthority } from "../support/certificates.ts";
 import { bytesTo, proxyTo } from "../support/configs.ts";
-import { type Config, startEdge } from "../support/edge.ts";
+import { type AccessRecord, type Config, startEdge } from "../support/edge.ts";
 import { httpsUpstream } from "../support/http2_upstream.ts";
 import { RawClient, type RawTarget } from "../support/raw_client.ts";
 import { eventually, fileScope, type Scope, temporaryFolder, withPatience } from "../support/scope.ts";
@@ -147,24 +147,23 @@ for (const { name, protocol, config, target } of kinds) {
   });
 
   test(`${name}: without traffic the connection ends after tunnelIdle, with its reason`, async (t) => {
-    const from = edge.accessLog.all.length;
     const listener = { timeouts: { tunnelIdle: "300ms" } };
-    const { client } = await through(t, echo, { listener });
+    const { client } = await through(t, echo, { listener, route: { name: `idle-${name}` } });
     await client.send("hello");
     await client.receive("hello");
     await client.ended();
-    const record = await edge.accessRecord((each) => each["protocol"] === protocol, from);
-    assert.equal(record["reason"], "tunnel_idle_timeout");
+    const record = await edge.accessRecord(({ route }) => route === `idle-${name}`);
+    assert.deepEqual([record["protocol"], record["reason"]], [protocol, "tunnel_idle_timeout"]);
   });
 
   test(`${name}: the log has a line for each connection`, async (t) => {
-    const from = edge.accessLog.all.length;
-    const { client, upstream } = await through(t, echo, { route: { name: "logged" } });
+    const route = `logged-${name}`;
+    const { client, upstream } = await through(t, echo, { route: { name: route } });
     await client.send("0123456789");
     await client.receive("0123456789");
     client.finish();
     await client.ended();
-    const record = await edge.accessRecord((each) => each["route"] === "logged", from);
+    const record = await edge.accessRecord((each) => each["route"] === route);
     assert.deepEqual([record["protocol"], record["upstream"], record["listener"]], [protocol, "app", "main"]);
     assert.equal(record["server"], `tcp://127.0.0.1:${upstream.port}`);
     assert.deepEqual([record["requestBytes"], record["responseBytes"]], [10, 10]);
@@ -172,12 +171,13 @@ for (const { name, protocol, config, target } of kinds) {
     if (name === "tls") assert.deepEqual([record["sni"], record["tlsVersion"]], ["site.example", "TLSv1.3"]);
   });
 
-  test(`${name}: sessions and requests are counted, and none is left`, async (t) => {
-    const { client } = await through(t, echo, { route: { name: "counted" } });
+  test(`${name}: connections are counted, and none is left`, async (t) => {
+    const route = `counted-${name}`;
+    const { client } = await through(t, echo, { route: { name: route } });
     await client.send("hello");
     await client.receive("hello");
     const { sessions } = await edge.adminJson<{ sessions: Config[] }>(
-      "/v1/sessions?listener=main&route=counted",
+      `/v1/sessions?listener=main&route=${route}`,
     );
     assert.deepEqual(
       sessions.map(({ state, upstream }) => [state, upstream]),
@@ -186,7 +186,7 @@ for (const { name, protocol, config, target } of kinds) {
     client.finish();
     await client.ended();
     await eventually(
-      () => edge.metric("mango_requests_total", { route: "counted" }),
+      () => edge.metric("mango_route_connections_total", { route }),
       (count) => count === 1,
       "one connection to be counted",
     );
@@ -213,16 +213,15 @@ for (const { name, protocol, config, target } of kinds) {
     const good = await tcpUpstream(t, (socket) => void socket.end("good"));
     const bad = await closedPort(t);
     const both = { servers: [bad, good.port].map((port) => ({ url: `tcp://127.0.0.1:${port}` })) };
-    const whole = config(bad);
+    const whole = config(bad, { route: { name: `down-${name}` } });
     await edge.reload({ ...whole, upstreams: { app: both } });
     for (let i = 0; i < 4; i += 1) await (await RawClient.open(t, target())).receive("good");
     await edge.reload(whole);
-    const from = edge.accessLog.all.length;
     const client = await RawClient.open(t, target());
     await client.ended();
     assert.equal(client.text, "");
-    const record = await edge.accessRecord(({ protocol: seen }) => seen === protocol, from);
-    assert.notEqual(record["reason"] ?? "", "");
+    const isFailed = ({ route, reason }: AccessRecord): boolean => route === `down-${name}` && reason !== "";
+    assert.match(String((await edge.accessRecord(isFailed))["reason"]), /connect/);
   });
 
   test(`${name}: ipDeny keeps a client out`, async (t) => {

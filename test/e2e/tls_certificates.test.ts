@@ -91,9 +91,12 @@ test("minVersion 1.3 refuses TLS 1.2", async (t) => {
   assert.equal((await handshake(t, target)).version, "TLSv1.3");
 });
 
-test("http/1.1 is agreed by ALPN when it is offered, and nothing when no protocol is", async (t) => {
+test("ALPN: h2 where it is offered, http/1.1 where only that is, and nothing when no protocol is", async (t) => {
   const target = { port, servername: "first.example" };
-  assert.equal((await handshake(t, { ...target, ALPNProtocols: ["h2", "http/1.1"] })).alpn, "http/1.1");
+  const both = RawClient.start(t, { port, tls: { ...target, ALPNProtocols: ["http/1.1", "h2"] } });
+  await both.connected();
+  assert.equal(both.tls.alpnProtocol, "h2");
+  assert.equal((await handshake(t, { ...target, ALPNProtocols: ["http/1.1"] })).alpn, "http/1.1");
   assert.equal((await handshake(t, target)).alpn, false);
 });
 

@@ -4,12 +4,12 @@
 import { once } from "node:events";
 import type { Http2ServerRequest } from "node:http2";
 import type { Duplex } from "node:stream";
-import { type RawData, WebSocket, WebSocketServer } from "ws";
+import { type ClientOptions, type RawData, WebSocket, WebSocketServer } from "ws";
 import type { H2Client } from "./http2_client.ts";
 import { responseOf } from "./http2_client.ts";
 import { type H2Upstream, type H2UpstreamOptions, h2Upstream } from "./http2_upstream.ts";
 import type { Lines } from "./lines.ts";
-import { type Scope, withPatience } from "./scope.ts";
+import { patienceMs, type Scope, withPatience } from "./scope.ts";
 import { httpUpstream, type Upstream } from "./upstreams.ts";
 
 const maxPayload = 64 * 1024 * 1024;
@@ -81,17 +81,15 @@ export async function openSocketH2(client: H2Client, path = "/chat"): Promise<We
 
 // What ws does with the socket of an upgrade, without the upgrade. It has no public way to say who masks.
 function overStream(stream: Duplex, end: "client" | "server"): WebSocket {
-  const socket = new WebSocket(null as unknown as string, undefined, {}) as WebSocket & {
+  const settings: ClientOptions & { closeTimeout: number } = { closeTimeout: patienceMs }; // without an address it has no default
+  const options = { allowSynchronousEvents: true, maxPayload, skipUTF8Validation: false };
+  const socket = new WebSocket(null as unknown as string, undefined, settings) as WebSocket & {
     _isServer: boolean;
     setSocket(stream: Duplex, head: Buffer, options: Record<string, unknown>): void;
   };
   socket._isServer = end === "server";
   socket.on("error", () => {});
-  socket.setSocket(stream, Buffer.alloc(0), {
-    allowSynchronousEvents: true,
-    maxPayload,
-    skipUTF8Validation: false,
-  });
+  socket.setSocket(stream, Buffer.alloc(0), options);
   return socket;
 }
 
