@@ -7,7 +7,7 @@ import { proxyTo } from "../support/configs.ts";
 import { startEdge } from "../support/edge.ts";
 import { honestIsServed } from "../support/h2_attack.ts";
 import { continuation, data, flags, headers, settings, windowUpdate } from "../support/h2_frames.ts";
-import { H2Peer } from "../support/h2_peer.ts";
+import { type Ask, H2Peer } from "../support/h2_peer.ts";
 import { encode, firstDynamicIndex, indexed, literal, tableSizeUpdate } from "../support/hpack.ts";
 import { residentBytes } from "../support/process_facts.ts";
 import { eventually, fileScope, type Scope } from "../support/scope.ts";
@@ -138,6 +138,26 @@ for (const path of ["/small", "/large"]) {
     const record = await edge.accessRecord((each) => String(each["path"]).startsWith(path));
     assert.match(String(record["reason"]), /\w/);
     await honestIsServed(t, target);
+  });
+}
+
+// Content of our own, which no upstream stands behind.
+const ownAnswers: Readonly<Record<string, Ask>> = {
+  "no route": { path: "/nowhere" },
+  "a request that is refused": { path: "/honest#fragment" },
+};
+
+for (const [what, ask] of Object.entries(ownAnswers)) {
+  test(`abuse 16: our own answers to ${what} behind closed windows are ended by the write timeout`, async (t) => {
+    const routes = [
+      { name: "some", matches: [{ path: { value: "/honest" } }], backendRefs: [{ name: "app" }] },
+    ];
+    const own = await startEdge(t, { ...proxyTo(upstream.url, { listener: { timeouts } }), routes });
+    const peer = await H2Peer.open(t, { port: own.port("main") }, closed);
+    await peer.send(...streams.map((stream) => peer.request(stream, ask)));
+    for (const stream of streams) assert.doesNotMatch(await peer.outcome(stream), /^\d/);
+    peer.socket.destroy();
+    await honestIsServed(t, { port: own.port("main") });
   });
 }
 

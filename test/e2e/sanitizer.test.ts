@@ -6,12 +6,15 @@ import { randomInt } from "node:crypto";
 import { test } from "node:test";
 import { WebSocket, WebSocketServer } from "ws";
 import { CertificateAuthority } from "../support/certificates.ts";
-import { proxyTo, secureProxyTo } from "../support/configs.ts";
+import { secureProxyTo } from "../support/configs.ts";
 import { DataplaneRunner } from "../support/dataplane_runner.ts";
 import type { Config } from "../support/edge.ts";
+import { faithless, http2Visits } from "../support/h2_chaos.ts";
+import { rawH2Upstream } from "../support/h2_raw_upstream.ts";
+import { asH2, h2Upstream } from "../support/http2_upstream.ts";
 import { RawClient, type RawTarget } from "../support/raw_client.ts";
 import { type Scope, temporaryFolder } from "../support/scope.ts";
-import { echo, httpUpstream, rawUpstream, type Upstream } from "../support/upstreams.ts";
+import { echo, type Handler, httpUpstream, rawUpstream, type Upstream } from "../support/upstreams.ts";
 
 const program = process.env["MANGO_DATAPLANE_RUNNER"];
 const skip =
@@ -21,14 +24,18 @@ const rounds = 8;
 const reloads = 4;
 const KiB = 1024;
 
+const answer: Handler = (request, response) => {
+  const path = request.url?.replace(/^\/h2/, "") ?? "";
+  response.on("error", () => {});
+  if (path.startsWith("/large")) response.end(Buffer.alloc(2 * KiB * KiB));
+  else if (path.startsWith("/chunks")) {
+    for (let i = 0; i < 20; i += 1) response.write("chunk ".repeat(i));
+    response.end();
+  } else echo(request, response);
+};
+
 async function serveAll(scope: Scope): Promise<Upstream> {
-  const upstream = await httpUpstream(scope, (request, response) => {
-    if (request.url?.startsWith("/large") === true) response.end(Buffer.alloc(2 * KiB * KiB));
-    else if (request.url?.startsWith("/chunks") === true) {
-      for (let i = 0; i < 20; i += 1) response.write("chunk ".repeat(i));
-      response.end();
-    } else echo(request, response);
-  });
+  const upstream = await httpUpstream(scope, answer);
   const sockets = new WebSocketServer({ noServer: true });
   upstream.server.on("upgrade", (request, socket, head) => {
     sockets.handleUpgrade(request, socket, head, (peer) => peer.on("message", (data) => peer.send(data)));
@@ -36,9 +43,15 @@ async function serveAll(scope: Scope): Promise<Upstream> {
   return upstream;
 }
 
+interface Servers {
+  readonly good: Upstream;
+  readonly bad: Upstream;
+  readonly goodH2: Upstream;
+  readonly badH2: Upstream;
+}
+
 function configuration(
-  good: Upstream,
-  bad: Upstream,
+  { good, bad, goodH2, badH2 }: Servers,
   site: { certFile: string; keyFile: string },
   round: number,
 ): Config {
@@ -56,15 +69,23 @@ function configuration(
     timeouts: { response: "1s" },
     healthCheck: { passive },
   };
+  const streams = { ...app, servers: [{ url: goodH2.url }, { url: badH2.url }], protocol: "h2c" };
   const policies = { default: { maxRequests: 50 + round, rateLimit: { requests: 100_000 } } };
   const plain = { address: "127.0.0.1:0", protocol: "http", timeouts };
   const extra = round % 2 === 0 ? {} : { extra: { address: "127.0.0.1:0", protocol: "http" } };
   return {
     ...secure,
-    ...proxyTo(good.url, { route: { name: `r${round}` } }),
+    routes: [
+      { name: `r${round}`, backendRefs: [{ name: "app" }] },
+      {
+        name: `h${round}`,
+        matches: [{ path: { type: "PathPrefix", value: "/h2" } }],
+        backendRefs: [{ name: "streams" }],
+      },
+    ],
     listeners: { ...(secure["listeners"] as Config), plain, ...extra },
     certificates: secure["certificates"],
-    upstreams: { app },
+    upstreams: { app, streams },
     policies,
     limits: { drain: "2s" },
   };
@@ -125,7 +146,10 @@ const visits: readonly Visit[] = [
   (scope, target) => cutOff(scope, target, upload.slice(0, 100 * KiB), "reset"),
   (scope, target) => cutOff(scope, target, get("/large").repeat(3), "finish"),
   (scope, { port }) => cutOff(scope, { port }, "\x16\x03\x01garbage instead of a handshake", "reset"),
+  (scope, target) => talk(scope, target, get("/h2/keep") + get("/h2/large") + get("/h2/chunks"), 3),
+  (scope, target) => cutOff(scope, target, get("/h2/large"), "reset"),
   socketEcho,
+  ...http2Visits,
 ];
 
 test("the data plane under mixed traffic and reloads gives the sanitizer nothing to report", {
@@ -137,7 +161,13 @@ test("the data plane under mixed traffic and reloads gives the sanitizer nothing
     else socket.end("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\ncut short");
   });
   const site = new CertificateAuthority(temporaryFolder(t)).issue("site", ["site.example"]);
-  const runner = await DataplaneRunner.start(t, program ?? "", configuration(good, bad, site, 0));
+  const servers = {
+    good,
+    bad,
+    goodH2: await h2Upstream(t, asH2(answer)),
+    badH2: await rawH2Upstream(t, faithless),
+  };
+  const runner = await DataplaneRunner.start(t, program ?? "", configuration(servers, site, 0));
   const outcomes = { done: 0, cut: 0 };
   const one = async (visit: Visit, target: RawTarget): Promise<void> => {
     await visit(t, target).then(
@@ -155,7 +185,7 @@ test("the data plane under mixed traffic and reloads gives the sanitizer nothing
   const change = async (): Promise<void> => {
     for (let round = 1; round <= reloads; round += 1) {
       await one((_scope, target) => talk(t, target, get("/between"), 1), { port: runner.port("plain") });
-      await runner.reload(configuration(good, bad, site, round));
+      await runner.reload(configuration(servers, site, round));
     }
   };
   await Promise.all([traffic(), change()]);
