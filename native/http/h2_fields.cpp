@@ -15,30 +15,29 @@ std::string_view view(std::span<const char> text) noexcept {
   return {text.data(), text.size()};
 }
 
-bool has_upper(std::string_view text) noexcept {
-  return std::any_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
-}
-
 // Eight octets at a time, for names are most of what there is to do: in each, bit 7 of the sum tells whether
 // it is above a bound. Names are ASCII.
-void make_lower(std::span<char> text) noexcept {
+uint64_t lower_word(uint64_t word) noexcept {
   constexpr uint64_t kOnes = 0x0101010101010101;
-  size_t at = 0;
-  for (; at + sizeof(uint64_t) <= text.size(); at += sizeof(uint64_t)) {
-    uint64_t word;
-    std::memcpy(&word, text.data() + at, sizeof word);
-    const uint64_t from_a = (word & 0x7f * kOnes) + (0x80 - 'A') * kOnes;
-    const uint64_t beyond_z = (word & 0x7f * kOnes) + (0x80 - 'Z' - 1) * kOnes;
-    word |= (from_a & ~beyond_z & ~word & 0x80 * kOnes) >> 2;
-    std::memcpy(text.data() + at, &word, sizeof word);
-  }
-  for (; at < text.size(); ++at) text[at] = to_lower(text[at]);
+  const uint64_t from_a = (word & 0x7f * kOnes) + (0x80 - 'A') * kOnes;
+  const uint64_t beyond_z = (word & 0x7f * kOnes) + (0x80 - 'Z' - 1) * kOnes;
+  return word | (from_a & ~beyond_z & ~word & 0x80 * kOnes) >> 2;
 }
 
-// What HPACK's table would be filled with in vain, for it never comes twice.
-uint8_t table_flags(FieldId id) noexcept {
-  return id == FieldId::x_request_id ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
+// Writes the name in lower case; it may stay where it is.
+void copy_lower(std::string_view name, char* to) noexcept {
+  size_t at = 0;
+  for (; at + sizeof(uint64_t) <= name.size(); at += sizeof(uint64_t)) {
+    uint64_t word;
+    std::memcpy(&word, name.data() + at, sizeof word);
+    word = lower_word(word);
+    std::memcpy(to + at, &word, sizeof word);
+  }
+  for (; at < name.size(); ++at) to[at] = to_lower(name[at]);
 }
+
+// What HPACK's table would be filled with in vain.
+constexpr uint8_t kNeverTwice = NGHTTP2_NV_FLAG_NO_INDEX;
 
 }  // namespace
 
@@ -99,9 +98,10 @@ bool H2Fields::passes(FieldId id, std::string_view name, std::string_view value)
 }
 
 bool H2Fields::read_line(std::span<char> name, std::string_view value) noexcept {
-  make_lower(name);
+  copy_lower(view(name), name.data());
   const FieldId id = field_id(view(name));
-  return !passes(id, view(name), value) || push(view(name), value, table_flags(id));
+  return !passes(id, view(name), value) ||
+         push(view(name), value, id == FieldId::x_request_id ? kNeverTwice : uint8_t{NGHTTP2_NV_FLAG_NONE});
 }
 
 bool H2Fields::read_lines(std::span<char> lines) noexcept {
@@ -161,19 +161,17 @@ H2ResponseFields::H2ResponseFields(uint16_t status) noexcept {
 }
 
 void H2ResponseFields::field(std::string_view name, std::string_view value) noexcept {
-  if (has_upper(name)) {
-    if (name.size() > scratch_.size() - used_) {
-      ok_ = false;
-      return;
-    }
-    const std::span<char> lower(scratch_.data() + used_, name.size());
-    std::copy_n(name.data(), name.size(), lower.data());
-    make_lower(lower);
-    used_ += name.size();
-    name = view(lower);
+  if (name.size() > scratch_.size() - used_) {
+    ok_ = false;
+    return;
   }
-  const FieldId id = field_id(name);
-  if (fields_.passes(id, name, value)) ok_ = fields_.push(name, value, table_flags(id)) && ok_;
+  char* const lower = scratch_.data() + used_;
+  copy_lower(name, lower);
+  used_ += name.size();
+  name = {lower, name.size()};
+  if (fields_.upgrade_ && name == "sec-websocket-accept") return;
+  const uint8_t flags = name == "x-request-id" ? kNeverTwice : uint8_t{NGHTTP2_NV_FLAG_NONE};
+  ok_ = fields_.push(name, value, flags) && ok_;
 }
 
 void H2ResponseFields::field(std::string_view name, uint64_t value) noexcept {

@@ -51,7 +51,8 @@ class H2Fields {
   friend class H2ResponseFields;
 };
 
-// A response head's fields as write_response_head() tells them. Large: for the stack.
+// A response head's fields as write_response_head() tells them, which is asked for none that concern a
+// connection: neither keep-alive nor upgrade, and no transfer coding. Large: for the stack.
 class H2ResponseFields final : public FieldSink {
  public:
   explicit H2ResponseFields(uint16_t status) noexcept;

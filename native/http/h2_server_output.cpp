@@ -38,9 +38,10 @@ bool H2ServerCodec::send_head(Stream& stream, const ResponseHead& head, Response
   if (exchange.closed || exchange.reset || exchange.head_submitted) return true;
   const bool tunnel = head.status == 101;
   const bool interim = head.status < 200 && !tunnel;
-  if (how.framing == Framing::until_close) how.framing = Framing::chunked;
   how.keep_alive = true;
-  how.http10 = false;
+  how.http10 = how.upgrade = false;
+  const bool chunked = how.framing == Framing::chunked || how.framing == Framing::until_close;
+  if (chunked) how.framing = Framing::until_close;  // no field tells of it
   H2ResponseFields fields(head.status);
   HeadWriter out(fields);
   write_response_head(out, head, how);
@@ -48,8 +49,9 @@ bool H2ServerCodec::send_head(Stream& stream, const ResponseHead& head, Response
   if (tunnel) {
     kind = HeadKind::content;
   } else if (!interim) {
-    const bool trailers = head.fields.find(FieldId::trailer) != nullptr;
-    const bool length = how.framing == Framing::length && !trailers;
+    const Field* const trailers = head.fields.find(FieldId::trailer);
+    if (chunked && trailers != nullptr) fields.field("trailer", trailers->value);
+    const bool length = how.framing == Framing::length && trailers == nullptr;
     if (length) exchange.to_send = how.content_length;
     const bool empty = how.framing == Framing::none || (length && how.content_length == 0);
     kind = empty ? HeadKind::alone : HeadKind::content;

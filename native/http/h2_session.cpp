@@ -76,7 +76,7 @@ struct H2Session::Callbacks {
 void H2Session::pump() noexcept {
   if (busy_ || dead_) return;
   busy_ = true;
-  while (!dead_ && !sink_.congested() && serialise()) {
+  while (nghttp2_session_want_write(session_) != 0 && !dead_ && !sink_.congested() && serialise()) {
   }
   busy_ = false;
 }

@@ -67,6 +67,7 @@ TEST(H2ServerCodec, CarriesContentAndTrailersBothWays) {
   server.notes.end = [&](Stream& stream) {
     ResponseHead head;
     head.status = 200;
+    EXPECT_TRUE(head.fields.push({"Trailer", "Grpc-Status", FieldId::trailer}));
     EXPECT_TRUE(server.codec.send_head(stream, head, {.framing = Framing::chunked}));
   };
   Fields post = get();
@@ -81,7 +82,7 @@ TEST(H2ServerCodec, CarriesContentAndTrailersBothWays) {
   EXPECT_TRUE(server.codec.send_end(stream, "Grpc-Status: 0\r\nConnection: x\r\n"));
   server.codec.finish(stream);
   peer.talk(server);
-  EXPECT_EQ("[:status=200][grpc-status=0]", peer.answers[id].fields);
+  EXPECT_EQ("[:status=200|trailer=Grpc-Status][grpc-status=0]", peer.answers[id].fields);
   EXPECT_EQ("onetwo", peer.answers[id].content);
   EXPECT_TRUE(peer.answers[id].closed);
   EXPECT_TRUE(server.codec.idle());
