@@ -62,10 +62,16 @@ Parsed take_target(RequestParse& parse) noexcept {
   return Parsed::complete;
 }
 
+// Of one of the forms of RFC 9112 section 3.2 that a gateway is sent.
+bool is_target(std::string_view text) noexcept {
+  return text.starts_with('/') || text == "*" || text.find("://") != std::string_view::npos;
+}
+
 Parsed take_request_line(RequestParse& parse) noexcept {
-  const char* reason = "bad-version";
   if (const Parsed method = take_method(parse); method != Parsed::complete) return method;
   if (const Parsed target = take_target(parse); target != Parsed::complete) return target;
+  // A line with neither a target nor a version is another protocol's.
+  const char* reason = is_target(parse.raw_target) ? "bad-version" : "not-http";
   bool unsupported = false;
   const Parsed version = take_version(parse.cursor, parse.head.version, unsupported);
   if (unsupported) return parse.refuse(505, "unsupported-version");

@@ -188,10 +188,8 @@ void Session::on_protocol_error(const http::Refusal& refusal) {
   if (state_ == SessionState::idle) set_state(SessionState::reading);
   if (state_ == SessionState::reading) set_state(SessionState::exchange);
   refused_ = refusal;
-  // Where HTTP/2 may begin without TLS, a first line that names no version of HTTP is a broken preface, which
-  // is not answered (RFC 9113 section 3.4).
-  mute_ = requests_ == 0 && !secure_ && listener_config().http2.enabled &&
-          std::string_view(refusal.reason) == "bad-version";
+  // It may have been meant as HTTP/2's preface: that is not answered (RFC 9113 section 3.4).
+  mute_ = requests_ == 0 && listener_config().http2.enabled && std::string_view(refusal.reason) == "not-http";
   apply(config::Trigger::protocol_error, refusal.reason, sole());
 }
 

@@ -7,6 +7,7 @@
 // few connections, the least loaded first. An idle connection that speaks or closes is dropped at once.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,6 +53,11 @@ class ServerPool {
   void closed(UpstreamConnection& connection);
   // It turned out to carry many exchanges at once, or one at a time.
   void learn(bool multiplexed) noexcept { multiplexes_ = multiplexed; }
+  // So many its peer takes at once; connections still to be made are expected to take as many.
+  void learn_streams(size_t streams) noexcept { streams_ = streams; }
+  [[nodiscard]] size_t expected_streams() const noexcept {
+    return std::min<size_t>(streams_, http2_.max_concurrent_streams);
+  }
   // Whether a connection made with other settings, or to another address, may stay.
   [[nodiscard]] bool keeps(const UpstreamConnection& connection) const noexcept;
 
@@ -102,6 +108,7 @@ class ServerPool {
   uint32_t settings_ = 0;  // counts the changes of what connections are made with
   uint32_t max_idle_ = 0;
   uint32_t max_connections_ = 0;
+  size_t streams_ = SIZE_MAX;
   bool multiplexes_ = false;  // what the last connection turned out to do
   bool draining_ = false;
   bool retired_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/upstream_connection.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "http/h1_client.h"
@@ -130,7 +131,7 @@ bool UpstreamConnection::takes(UpstreamUse use) const noexcept {
   if (use == UpstreamUse::upgrade && by_alpn) return false;  // asks for HTTP/1.1, which every server upgrades
   // Until the peer has said how many it takes the others wait with the first.
   if (codec_ == nullptr || !codec_->settled())
-    return use_ == UpstreamUse::request && load() < pool_.http2().max_concurrent_streams;
+    return use_ == UpstreamUse::request && load() < pool_.expected_streams();
   if (use == UpstreamUse::upgrade && !codec_->tunnels()) return false;
   return codec_->multiplexed() && codec_->capacity() > 0;
 }
@@ -319,6 +320,11 @@ void UpstreamConnection::on_connection_error(const http::Refusal& refusal) {
 
 void UpstreamConnection::on_capacity_changed() {
   if (discarded_) return;
+  if (codec_->settled() && !std::exchange(settled_, true)) {
+    size_t started = 0;
+    for (const Exchange* exchange : exchanges_) started += exchange->waits_for(*this) ? 0 : 1;
+    pool_.learn_streams(std::max<size_t>(codec_->capacity() + started, 1));
+  }
   if (!exchanges_.empty())
     wake_waiting();
   else

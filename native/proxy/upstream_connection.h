@@ -108,6 +108,7 @@ class UpstreamConnection final : public net::Connection,
   const UpstreamUse use_;  // what it was made for
   bool reused_ = false;
   bool discarded_ = false;
+  bool settled_ = false;  // the peer's limits are known
 };
 
 }  // namespace mango::proxy
