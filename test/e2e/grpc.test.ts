@@ -192,6 +192,23 @@ test("too many calls are UNAVAILABLE", async (t) => {
   assert.equal(await failure(t), codes.UNAVAILABLE);
 });
 
+test("a deadline counts here, too: neither a server nor a client that forgets it holds the call", async (t) => {
+  const upstream = await h2Upstream(t, () => {});
+  await edge.reload(proxyTo(upstream.url, { upstream: h2c }));
+  const client = await H2Client.open(t, { port: edge.port("main") });
+  const call = {
+    ":method": "POST",
+    ":path": "/forgotten",
+    "content-type": "application/grpc",
+    te: "trailers",
+  };
+  const { status, headers } = await client.ask({ ...call, "grpc-timeout": "300m" }, { body: "" });
+  assert.deepEqual([status, headers["grpc-status"]], [200, String(codes.DEADLINE_EXCEEDED)]);
+  await upstream.log.wait(/^stream closed \/forgotten/);
+  const record = await edge.accessRecord(({ path }) => path === "/forgotten");
+  assert.deepEqual([record["grpcStatus"], record["reason"]], [codes.DEADLINE_EXCEEDED, "grpc_deadline"]);
+});
+
 test("our own error is a whole gRPC response: 200 with grpc-status; others get a plain one", async (t) => {
   await edge.reload(proxyTo("http://127.0.0.1:1", { route: { hostnames: ["other.example"] } }));
   const client = await H2Client.open(t, { port: edge.port("main") });

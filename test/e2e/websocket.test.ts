@@ -7,13 +7,14 @@ import { once } from "node:events";
 import { test } from "node:test";
 import type { WebSocket } from "ws";
 import { standsStill } from "../support/bulk.ts";
-import { proxyTo } from "../support/configs.ts";
+import { CertificateAuthority } from "../support/certificates.ts";
+import { proxyTo, secureProxyTo } from "../support/configs.ts";
 import { type Config, startEdge } from "../support/edge.ts";
 import type { Version } from "../support/exchanges.ts";
 import { answerOf, H2Client, responseOf } from "../support/http2_client.ts";
 import { h2Upstream } from "../support/http2_upstream.ts";
 import { RawClient } from "../support/raw_client.ts";
-import { eventually, fileScope, type Scope } from "../support/scope.ts";
+import { eventually, fileScope, type Scope, temporaryFolder } from "../support/scope.ts";
 import { httpUpstream, type Upstream } from "../support/upstreams.ts";
 import {
   closeCode,
@@ -156,6 +157,23 @@ for (const pair of pairs) {
     await upstream.log.wait("websocket closed");
   });
 }
+
+test("TLS on both sides: wss, and WebSocket over h2, to an HTTP/2 server", async (t) => {
+  const authority = new CertificateAuthority(temporaryFolder(t));
+  const upstream = await echoSocketsH2(t, { tls: authority.issue("up", ["up.example"]) });
+  const site = authority.issue("site", ["site.example"]);
+  const tls = { ca: authority.certificate.certFile, serverName: "up.example" };
+  await edge.reload(
+    secureProxyTo(`https://127.0.0.1:${upstream.port}`, { site }, { upstream: { tls, protocol: "h2" } }),
+  );
+  const port = edge.port("main");
+  const named = { servername: "site.example", rejectUnauthorized: false, headers: { host: "site.example" } };
+  const wss = await openSocket(t, port, "/chat", named);
+  const target = { port, authority: "site.example", tls: true as const };
+  const overH2 = await openSocketH2(await H2Client.open(t, target));
+  for (const socket of [wss, overH2]) assert.equal(String(await echoed(socket, "hello")), "hello");
+  await upstream.log.wait(/^secure TLSv1\.3 .* alpn=h2/);
+});
 
 test("20 tunnels and plain requests share one HTTP/2 connection", async (t) => {
   await edge.reload(proxyTo((await echoSockets(t)).url));

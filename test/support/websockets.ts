@@ -53,8 +53,15 @@ function answerWithEcho(peer: WebSocket, log: Lines): void {
 }
 
 // A client's socket over an upgrade.
-export async function openSocket(scope: Scope, port: number, path = "/chat"): Promise<WebSocket> {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, ["v2.chat"], { maxPayload });
+export async function openSocket(
+  scope: Scope,
+  port: number,
+  path = "/chat",
+  tls?: ClientOptions,
+): Promise<WebSocket> {
+  const scheme = tls === undefined ? "ws" : "wss";
+  const options = { maxPayload, ...tls };
+  const socket = new WebSocket(`${scheme}://127.0.0.1:${port}${path}`, ["v2.chat"], options);
   scope.after(() => socket.terminate());
   socket.on("error", () => {});
   await once(socket, "open");
