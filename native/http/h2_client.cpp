@@ -73,16 +73,17 @@ void H2ClientCodec::report_failure() {
 
 Stream* H2ClientCodec::start(const RequestStart& request) {
   if (capacity() == 0 || (request.upgrade && !tunnels())) return nullptr;
-  H2String head(request.head);
-  Exchange* const exchange = submit(request, {head.data(), head.size()});
+  Exchange* const exchange = submit(request);
   if (exchange == nullptr) return nullptr;
   control_.earn(kEarnedByRequest);
   pump();
+  if (find(static_cast<int32_t>(exchange->id)) == exchange)
+    H2String().swap(exchange->head);  // it is serialised
   return exchange;
 }
 
 // A tunnel's request direction stays open, but carries nothing before the response.
-H2ClientCodec::Exchange* H2ClientCodec::submit(const RequestStart& request, std::span<char> head) {
+H2ClientCodec::Exchange* H2ClientCodec::submit(const RequestStart& request) {
   const std::string_view key =
       request.upgrade ? find_text_field(request.head, "sec-websocket-key") : std::string_view{};
   std::unique_ptr<Exchange> exchange(new (std::nothrow) Exchange);
@@ -97,7 +98,9 @@ H2ClientCodec::Exchange* H2ClientCodec::submit(const RequestStart& request, std:
   if (!key.empty()) exchange->accept = websocket_accept(key);
   exchange->has_accept = !key.empty();
   H2Fields fields;
-  if (!fields.read_request(head, request.secure)) return nullptr;
+  exchange->head = request.head;
+  if (!fields.read_request({exchange->head.data(), exchange->head.size()}, request.secure)) return nullptr;
+  fields.lend();
   const nghttp2_data_provider content = provider(*exchange);
   const int32_t id = nghttp2_submit_request(session(), nullptr, fields.data(), fields.size(),
                                             exchange->output_ended ? nullptr : &content, nullptr);

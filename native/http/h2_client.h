@@ -76,6 +76,7 @@ class H2ClientCodec final : public ClientCodec, private H2Session {
   };
   struct Exchange final : H2Stream {
     void set_phase(Phase to) noexcept;
+    H2String head;                       // until it is serialised: nghttp2 has views of it
     uint64_t content_left = UINT64_MAX;  // of the declared length; no length: never reached
     H2String protocol;                   // of the tunnel that is asked for
     std::array<char, kWebSocketAcceptBytes> accept;
@@ -100,12 +101,12 @@ class H2ClientCodec final : public ClientCodec, private H2Session {
   [[nodiscard]] static const nghttp2_session_callbacks* callbacks() noexcept;
   [[nodiscard]] static const nghttp2_option* options() noexcept;
   void greet(const Http2Limits& limits) noexcept;
-  [[nodiscard]] Exchange* submit(const RequestStart& request, std::span<char> head);
+  [[nodiscard]] Exchange* submit(const RequestStart& request);
 
   // --- what nghttp2 says, in its callbacks ---
   void frame_began(const nghttp2_frame_hd& head) noexcept;
   void block_began(const nghttp2_frame& frame);
-  void field_came(std::string_view name, std::string_view value);
+  void field_came(nghttp2_rcbuf* name, nghttp2_rcbuf* value);
   void frame_came(const nghttp2_frame& frame);
   void headers_came(Exchange& exchange, bool ended);
   void take_head(Exchange& exchange, ResponseHead& head);

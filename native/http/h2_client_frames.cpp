@@ -38,16 +38,11 @@ const char* reason_of(uint32_t code) noexcept {
   }
 }
 
-std::string_view text_of(nghttp2_rcbuf* buffer) noexcept {
-  const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
-  return {reinterpret_cast<const char*>(bytes.base), bytes.len};
-}
-
 }  // namespace
 
 // --- nghttp2's callbacks ---
 
-struct H2ClientCodec::Callbacks {
+struct H2ClientCodec::Callbacks {  // below nghttp2's frames, which know no exceptions
   static H2ClientCodec& self(void* user_data) noexcept {
     return static_cast<H2ClientCodec&>(*static_cast<H2Session*>(user_data));
   }
@@ -56,39 +51,39 @@ struct H2ClientCodec::Callbacks {
     return codec.dead() || codec.failure_ != nullptr ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
   }
 
-  static int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user_data) {
+  static int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user_data) noexcept {
     H2ClientCodec& codec = self(user_data);
     codec.frame_began(*head);
     return answer(codec);
   }
-  static int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
+  static int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user_data) noexcept {
     H2ClientCodec& codec = self(user_data);
     codec.block_began(*frame);
     return answer(codec);
   }
   static int on_header(nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf* name, nghttp2_rcbuf* value,
-                       uint8_t, void* user_data) {
+                       uint8_t, void* user_data) noexcept {
     H2ClientCodec& codec = self(user_data);
-    codec.field_came(text_of(name), text_of(value));
+    codec.field_came(name, value);
     return answer(codec);
   }
-  static int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
+  static int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user_data) noexcept {
     H2ClientCodec& codec = self(user_data);
     codec.frame_came(*frame);
     return answer(codec);
   }
-  static int on_close(nghttp2_session*, int32_t id, uint32_t code, void* user_data) {
+  static int on_close(nghttp2_session*, int32_t id, uint32_t code, void* user_data) noexcept {
     H2ClientCodec& codec = self(user_data);
     if (Exchange* const exchange = codec.find(id); exchange != nullptr) codec.stream_closed(*exchange, code);
     return 0;  // in the middle of sending, too, where nothing may stop nghttp2
   }
-  static int on_sent(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
+  static int on_sent(nghttp2_session*, const nghttp2_frame* frame, void* user_data) noexcept {
     if (frame->hd.type == NGHTTP2_GOAWAY) self(user_data).goaway_sent(frame->goaway.error_code);
     return 0;
   }
 
   // A frame of a type nobody knows: counted when it began, and ignored (RFC 9113 section 5.5).
-  static int on_unknown(nghttp2_session*, void**, const nghttp2_frame_hd*, void*) {
+  static int on_unknown(nghttp2_session*, void**, const nghttp2_frame_hd*, void*) noexcept {
     return NGHTTP2_ERR_CANCEL;
   }
 };
@@ -115,8 +110,8 @@ void H2ClientCodec::block_began(const nghttp2_frame& frame) {
   block_.start(phase == Phase::head ? H2ResponseBlock::Kind::head : H2ResponseBlock::Kind::trailers);
 }
 
-void H2ClientCodec::field_came(std::string_view name, std::string_view value) {
-  block_bytes_ += static_cast<uint32_t>(name.size() + value.size());
+void H2ClientCodec::field_came(nghttp2_rcbuf* name, nghttp2_rcbuf* value) {
+  block_bytes_ += static_cast<uint32_t>(text_of(name).size() + text_of(value).size());
   if (block_bytes_ > kMaxBlockBytes || ++block_fields_ > kMaxBlockFields)
     return fail(NGHTTP2_ENHANCE_YOUR_CALM, "http2-header-bomb");
   if (block_owner_ == nullptr) return;
@@ -128,6 +123,7 @@ void H2ClientCodec::frame_came(const nghttp2_frame& frame) {
   switch (frame.hd.type) {
     case NGHTTP2_HEADERS:
       if (block_owner_ != nullptr) headers_came(*std::exchange(block_owner_, nullptr), ended);
+      block_.clear();
       return;
     case NGHTTP2_DATA:
       if (Exchange* const exchange = ended ? find(frame.hd.stream_id) : nullptr; exchange != nullptr) {
@@ -149,7 +145,7 @@ void H2ClientCodec::frame_came(const nghttp2_frame& frame) {
 
 void H2ClientCodec::headers_came(Exchange& exchange, bool ended) {
   if (block_.is_trailers()) {
-    exchange.trailers = block_.trailers();
+    block_.read_trailers(exchange.trailers);
     return end_input(exchange);
   }
   ResponseHead& head = heads_.response;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/h2_response.h"
 
+#include <array>
+
 #include "http/chars.h"
 #include "http/h1_body.h"
+#include "http/h1_lines.h"
 #include "http/h1_semantics.h"
 #include "http/h2_limits.h"
 #include "http/status.h"
@@ -12,8 +15,6 @@ namespace mango::http {
 namespace {
 
 constexpr BodyLimits kTrailerLimits;
-// What a block's memory may keep for the next one.
-constexpr size_t kKeptBytes = 4 * 1024;
 constexpr uint32_t kLineOverhead = 4;  // ": " and CRLF
 
 // RFC 9113 section 8.2.2: fields of one connection have no meaning here, and a trap in them elsewhere.
@@ -32,11 +33,20 @@ bool is_connection_specific(FieldId id, std::string_view value) noexcept {
   }
 }
 
-bool has_upper_case(std::string_view name) noexcept {
-  for (const char c : name) {
-    if (c >= 'A' && c <= 'Z') return true;
-  }
-  return false;
+constexpr std::array<bool, 256> kNameChars = [] {
+  std::array<bool, 256> table{};
+  for (size_t c = 0; c < table.size(); ++c)
+    table[c] = (detail::kCharClasses[c] & kTokenChar) != 0 && (c < 'A' || c > 'Z');
+  return table;
+}();
+
+// A token in lower case (RFC 9113 section 8.2.1): null, or what is wrong with it.
+const char* check_name(std::string_view name) noexcept {
+  if (name.empty()) return "empty-field-name";
+  bool good = true;
+  for (const char c : name) good &= kNameChars[static_cast<uint8_t>(c)];
+  if (good) return nullptr;
+  return is_token(name) ? "upper-case-field-name" : "bad-field-name";
 }
 
 bool is_padded(std::string_view value) noexcept {
@@ -46,14 +56,22 @@ bool is_padded(std::string_view value) noexcept {
 }  // namespace
 
 void H2ResponseBlock::start(Kind kind) noexcept {
+  clear();
   kind_ = kind;
-  if (text_.capacity() > kKeptBytes) std::string().swap(text_);
-  text_.clear();
-  extents_.clear();
   bytes_ = fields_ = status_ = 0;
 }
 
-const char* H2ResponseBlock::add(std::string_view name, std::string_view value) {
+void H2ResponseBlock::clear() noexcept {
+  for (const Kept& kept : kept_) {
+    nghttp2_rcbuf_decref(kept.name);
+    nghttp2_rcbuf_decref(kept.value);
+  }
+  kept_.clear();
+}
+
+const char* H2ResponseBlock::add(nghttp2_rcbuf* name_buffer, nghttp2_rcbuf* value_buffer) {
+  const std::string_view name = text_of(name_buffer);
+  const std::string_view value = text_of(value_buffer);
   const bool head = kind_ == Kind::head;
   bytes_ += static_cast<uint32_t>(name.size() + value.size()) + kLineOverhead;
   if (bytes_ > (head ? kMaxResponseHeadBytes : kTrailerLimits.trailer_bytes))
@@ -63,7 +81,9 @@ const char* H2ResponseBlock::add(std::string_view name, std::string_view value) 
   if (const char* const why = check_field(field)) return why;
   if (++fields_ > (head ? kMaxResponseFields : kTrailerLimits.trailer_fields))
     return head ? "too-many-fields" : "too-many-trailers";
-  keep(field);
+  kept_.push_back({name_buffer, value_buffer, field.id});
+  nghttp2_rcbuf_incref(name_buffer);
+  nghttp2_rcbuf_incref(value_buffer);
   return nullptr;
 }
 
@@ -80,21 +100,13 @@ const char* H2ResponseBlock::add_pseudo(std::string_view name, std::string_view 
 }
 
 const char* H2ResponseBlock::check_field(const Field& field) const noexcept {
-  if (field.name.empty()) return "empty-field-name";
-  if (has_upper_case(field.name)) return "upper-case-field-name";
-  if (!is_token(field.name)) return "bad-field-name";
-  if (!is_field_value(field.value)) return "control-character";
+  if (const char* const why = check_name(field.name)) return why;
+  const char* const value_end = field.value.data() + field.value.size();
+  if (find_value_end(field.value.data(), value_end) != value_end) return "control-character";
   if (is_padded(field.value)) return "padded-field-value";
   if (is_connection_specific(field.id, field.value)) return "connection-specific-field";
   if (kind_ == Kind::head && status_ == 0) return "missing-status";
   return nullptr;
-}
-
-void H2ResponseBlock::keep(const Field& field) {
-  if (kind_ == Kind::trailers && is_forbidden_trailer(field.name)) return;
-  text_.append(field.name).append(": ").append(field.value).append("\r\n");
-  extents_.push_back(
-      {static_cast<uint32_t>(field.name.size()), static_cast<uint32_t>(field.value.size()), field.id});
 }
 
 const char* H2ResponseBlock::read_head(Method request_method, bool tunnel, bool ended, ResponseHead& head) {
@@ -104,17 +116,22 @@ const char* H2ResponseBlock::read_head(Method request_method, bool tunnel, bool 
   head.version = Version::http2;
   head.head_bytes = bytes_;
   head.status = tunnel && status_ / 100 == 2 ? 101 : status_;
-  const char* at = text_.data();
-  for (const Extent& extent : extents_) {
-    const std::string_view name(at, extent.name_bytes);
-    const std::string_view value(at + extent.name_bytes + 2, extent.value_bytes);
-    at = value.data() + value.size() + 2;
+  for (const Kept& kept : kept_) {
+    const std::string_view name = text_of(kept.name);
     // Not of HTTP/2 (RFC 8441 section 5): the answer to a key that the upstream was not given.
     if (head.status == 101 && name == "sec-websocket-accept") continue;
-    (void)head.fields.push({name, value, extent.id});  // our limit is below the table's
+    (void)head.fields.push({name, text_of(kept.value), kept.id});  // our limit is below the table's
   }
   if (head.status < 200) return head.status != 101 && ended ? "interim-head-ends-stream" : nullptr;
   return read_framing_of(request_method, ended, head);
+}
+
+void H2ResponseBlock::read_trailers(H2String& text) const {
+  for (const Kept& kept : kept_) {
+    const std::string_view name = text_of(kept.name);
+    if (!is_forbidden_trailer(name))
+      text.append(name).append(": ").append(text_of(kept.value)).append("\r\n");
+  }
 }
 
 const char* H2ResponseBlock::read_framing_of(Method request_method, bool ended, ResponseHead& head) {

@@ -7,9 +7,11 @@
 // an operator wants the word for it.
 #pragma once
 
-#include <string>
+#include <nghttp2/nghttp2.h>
+
 #include <vector>
 
+#include "http/h2_memory.h"
 #include "http/message.h"
 
 namespace mango::http {
@@ -18,37 +20,47 @@ class H2ResponseBlock {
  public:
   enum class Kind : uint8_t { head, trailers };
 
-  // A block begins; what the last one left is forgotten.
-  void start(Kind kind) noexcept;
-  // Null, or why the message is refused. The views need not outlive the call.
-  [[nodiscard]] const char* add(std::string_view name, std::string_view value);
+  H2ResponseBlock() = default;
+  H2ResponseBlock(const H2ResponseBlock&) = delete;
+  H2ResponseBlock& operator=(const H2ResponseBlock&) = delete;
+  ~H2ResponseBlock() { clear(); }
 
-  // The head is complete; null, or why it is refused. Its views live until start(). `ended`: the stream ended
+  // A block begins.
+  void start(Kind kind) noexcept;
+  // Null, or why the message is refused. Keeps what it needs of the two.
+  [[nodiscard]] const char* add(nghttp2_rcbuf* name, nghttp2_rcbuf* value);
+
+  // The head is complete; null, or why it is refused. Its views live until clear(). `ended`: the stream ended
   // with this block. A head that opens a tunnel (`tunnel` was asked for and the status is 2xx) gets status
   // 101.
   [[nodiscard]] const char* read_head(Method request_method, bool tunnel, bool ended, ResponseHead& head);
-  // The trailers as field lines, without those that must not come that late. They live until start().
-  [[nodiscard]] std::string_view trailers() const noexcept { return text_; }
+  // Appends the trailers as field lines, without those that must not come that late.
+  void read_trailers(H2String& text) const;
+  // Lets go of all that was kept.
+  void clear() noexcept;
 
   [[nodiscard]] bool is_trailers() const noexcept { return kind_ == Kind::trailers; }
 
  private:
-  struct Extent {
-    uint32_t name_bytes;
-    uint32_t value_bytes;
+  struct Kept {
+    nghttp2_rcbuf* name;
+    nghttp2_rcbuf* value;
     FieldId id;
   };
   [[nodiscard]] const char* add_pseudo(std::string_view name, std::string_view value) noexcept;
   [[nodiscard]] const char* check_field(const Field& field) const noexcept;
-  void keep(const Field& field);
   [[nodiscard]] const char* read_framing_of(Method request_method, bool ended, ResponseHead& head);
 
-  std::string text_;  // "name: value\r\n" ...; grows with the largest head, within the limits
-  std::vector<Extent> extents_;
+  std::vector<Kept> kept_;
   uint32_t bytes_ = 0;
   uint16_t fields_ = 0;
   uint16_t status_ = 0;
   Kind kind_ = Kind::head;
 };
+
+[[nodiscard]] inline std::string_view text_of(nghttp2_rcbuf* buffer) noexcept {
+  const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
+  return {reinterpret_cast<const char*>(bytes.base), bytes.len};
+}
 
 }  // namespace mango::http
