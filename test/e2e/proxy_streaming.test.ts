@@ -1,41 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Content of any size is streamed: the proxy's memory does not grow with it, and a slow side stops the other.
 import assert from "node:assert/strict";
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { request } from "node:http";
 import { test } from "node:test";
+import { growsLittle, hashOfBlocks, MiB, standsStill, writeBlocks } from "../support/bulk.ts";
 import { CertificateAuthority } from "../support/certificates.ts";
 import { proxyTo, secureProxyTo } from "../support/configs.ts";
-import { type Edge, startEdge } from "../support/edge.ts";
-import { residentBytes } from "../support/process_facts.ts";
+import { startEdge } from "../support/edge.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { temporaryFolder } from "../support/scope.ts";
 import { httpUpstream, rawUpstream } from "../support/upstreams.ts";
 
-const MiB = 1024 * 1024;
 const totalBytes = 256 * MiB;
-const block = randomBytes(MiB);
-const expectedHash = hashOf(totalBytes / MiB);
-
-function hashOf(blocks: number): string {
-  const hash = createHash("sha256");
-  for (let i = 0; i < blocks; i += 1) hash.update(block);
-  return hash.digest("hex");
-}
-
-async function writeBlocks(to: NodeJS.WritableStream, blocks: number): Promise<void> {
-  for (let i = 0; i < blocks; i += 1) if (!to.write(block)) await once(to, "drain");
-  to.end();
-}
-
-// The proxy's memory may grow by its buffers and a working set, not by a fraction of the content.
-async function growsLittle(edge: Edge, work: () => Promise<void>): Promise<void> {
-  const before = residentBytes(edge.pid);
-  await work();
-  const grown = residentBytes(edge.pid) - before;
-  assert.ok(grown < 48 * MiB, `resident memory grew by ${Math.round(grown / MiB)} MiB`);
-}
+const block = Buffer.alloc(MiB, 1);
+const expectedHash = hashOfBlocks(totalBytes / MiB);
 
 for (const framing of ["content-length", "chunked"] as const) {
   test(`256 MiB downstream (${framing}) arrive intact in bounded memory`, async (t) => {
@@ -90,7 +70,7 @@ test("32 MiB each way over TLS arrive intact", async (t) => {
   const hash = createHash("sha256");
   for await (const chunk of (await answered)[0]) hash.update(chunk);
   await written;
-  assert.equal(hash.digest("hex"), hashOf(blocks));
+  assert.equal(hash.digest("hex"), hashOfBlocks(blocks));
 });
 
 test("a client that does not read makes the upstream stop sending, and gets everything once it reads", async (t) => {
@@ -135,13 +115,3 @@ test("an upstream that does not read makes the client stop sending", async (t) =
   await standsStill(unsent);
   assert.ok(unsent() > totalBytes - 64 * MiB, `${unsent() / MiB} MiB were left unsent`);
 });
-
-// Waits until a figure has not changed for as long as it takes to be sure that nothing is under way: there is no
-// event for something that stopped.
-async function standsStill(look: () => number): Promise<void> {
-  for (let last = -1, same = 0; same < 5; ) {
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    same = look() === last ? same + 1 : 0;
-    last = look();
-  }
-}

@@ -10,7 +10,6 @@ import { growsLittle, hashOf, hashOfBlocks, MiB, standsStill, writeBlocks } from
 import { CertificateAuthority } from "../support/certificates.ts";
 import { bytesTo, proxyTo } from "../support/configs.ts";
 import { type AccessRecord, type Config, startEdge } from "../support/edge.ts";
-import { httpsUpstream } from "../support/http2_upstream.ts";
 import { RawClient, type RawTarget } from "../support/raw_client.ts";
 import { eventually, fileScope, type Scope, temporaryFolder, withPatience } from "../support/scope.ts";
 import { closedPort, httpUpstream, tcpUpstream, type Upstream } from "../support/upstreams.ts";
@@ -277,70 +276,6 @@ for (const { name, protocol, config, target } of kinds) {
     assert.equal((await stopped).code, 0);
   });
 }
-
-test("tls: what was resumed and who the client is stay TLS's business: a client certificate can be required", async (t) => {
-  const upstream = await tcpUpstream(t, echo);
-  const own = authority.issueClient("visitor");
-  const clientAuth = { mode: "require", ca: authority.certificate.certFile };
-  const listener = { protocol: "tls", tls: { certificates: ["site"], clientAuth } };
-  await edge.reload(bytesTo(upstream.port, { listener, top: { certificates } }));
-  const port = edge.port("main");
-  const known = await RawClient.open(t, {
-    port,
-    tls: { servername: "site.example", cert: own.cert, key: own.key },
-  });
-  await known.send("hello");
-  await known.receive("hello");
-  const stranger = RawClient.start(t, { port, tls: { servername: "site.example" } });
-  await stranger.ended();
-  assert.equal(upstream.connections(), 1);
-});
-
-test("tls: routes by the name that the client asked for", async (t) => {
-  const says = (text: string) => tcpUpstream(t, (socket) => void socket.end(text));
-  const [one, two] = [await says("one"), await says("two")];
-  const route = (name: string, hostname: string) => ({
-    name,
-    listeners: ["main"],
-    hostnames: [hostname],
-    backendRefs: [{ name }],
-  });
-  await edge.reload({
-    ...bytesTo(one.port, { listener: tls, top: { certificates } }),
-    routes: [route("one", "site.example"), route("two", "other.example")],
-    upstreams: {
-      one: { servers: [{ url: `tcp://127.0.0.1:${one.port}` }] },
-      two: { servers: [{ url: `tcp://127.0.0.1:${two.port}` }] },
-    },
-  });
-  for (const [servername, text] of [
-    ["site.example", "one"],
-    ["other.example", "two"],
-  ] as const) {
-    const client = await RawClient.open(t, { port: edge.port("main"), tls: { servername } });
-    await client.receive(text);
-  }
-});
-
-test("tls to tls: bytes are encrypted anew, and the server is verified", async (t) => {
-  const upstream = await httpsUpstream(t, authority.issue("up", ["up.example"]));
-  const verified = { ca: authority.certificate.certFile, serverName: "up.example" };
-  const config = (name: string) => ({
-    ...bytesTo(upstream.port, { listener: tls, top: { certificates } }),
-    upstreams: {
-      app: { servers: [{ url: `tls://127.0.0.1:${upstream.port}` }], tls: { ...verified, serverName: name } },
-    },
-  });
-  await edge.reload(config("up.example"));
-  const target = { port: edge.port("main"), tls: { servername: "site.example" } };
-  const client = await RawClient.open(t, target);
-  await client.send("GET /through HTTP/1.1\r\nHost: a\r\n\r\n");
-  assert.equal((await client.response()).status, 200);
-  await edge.reload(config("wrong.example"));
-  const refused = await RawClient.open(t, target);
-  await refused.ended();
-  assert.equal(refused.text, "");
-});
 
 test("tcp: an HTTP server behind it sees every byte as it was sent", async (t) => {
   const upstream = await httpUpstream(t, (request, response) => {
