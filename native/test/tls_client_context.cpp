@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "authority_support.h"
+#include "tls/ticket_keys.h"
 #include "tls/traffic_keys.h"
 
 namespace mango::tls::test {
@@ -23,6 +24,7 @@ struct ServerSettings {
   int version = TLS1_3_VERSION;
   std::string client_ca_pem;  // "" = no certificate is asked for
   std::string alpn;           // chosen if offered; "" = none
+  bool renews = true;  // a ticket on resumed connections too, as OpenSSL does by itself; Node.js does not
 };
 
 // What the server saw of one connection.
@@ -57,6 +59,7 @@ class OpensslServer {
     SSL_CTX_set_session_id_context(context_.get(), reinterpret_cast<const unsigned char*>("test"), 4);
     if (!settings_.alpn.empty()) SSL_CTX_set_alpn_select_cb(context_.get(), choose_protocol, &settings_.alpn);
     SSL_CTX_set_client_hello_cb(context_.get(), on_hello, &seen);
+    if (!settings_.renews) tickets_.install(context_.get());
     if (!settings_.client_ca_pem.empty()) ask_for_certificate();
     listening_ = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
@@ -131,6 +134,7 @@ class OpensslServer {
   }
 
   ServerSettings settings_;
+  TicketKeys tickets_{{ticket_key(1)}};
   Openssl<SSL_CTX> context_;
   int listening_ = -1;
   std::thread thread_;
@@ -160,7 +164,8 @@ class ClientContextTest : public ::testing::Test {
   std::unique_ptr<ClientContext> client(
       config::UpstreamProtocol protocol = config::UpstreamProtocol::http1) const {
     std::string error;
-    std::unique_ptr<ClientContext> made = ClientContext::build(tls, protocol, error);
+    std::unique_ptr<ClientContext> made =
+        ClientContext::build(tls, protocol, error, []() noexcept { return now; });
     EXPECT_NE(nullptr, made) << error;
     return made;
   }
@@ -215,19 +220,24 @@ class ClientContextTest : public ::testing::Test {
   }
   // One connection from its beginning to its end.
   Outcome visit(const ClientContext& context, std::string_view host = "app.test",
-                AlpnOffer offer = AlpnOffer::configured, std::string_view key = "one") {
+                AlpnOffer offer = AlpnOffer::configured, std::string_view key = "one",
+                bool handed_over = false) {
     Outcome outcome;
     net::Stream stream = open(context.connect(host, key, offer), outcome);
     if (outcome.done) {
       outcome.alpn = negotiated_protocol(stream.ssl());
       outcome.resumed = facts(stream.ssl()).resumed;
       outcome.greeting = receive(stream, 5);
+      EXPECT_TRUE(may_hand_over_keys(stream.ssl()));
+      if (handed_over) hand_over(stream);
     }
     stream.close();
     server->finish();
     return outcome;
   }
   std::string error_of(std::string_view host = "app.test") { return visit(*client(), host).error; }
+
+  static inline ClientSessions::Clock::time_point now;  // of the sessions
 
   Authority authority;
   config::UpstreamTls tls;
@@ -435,9 +445,20 @@ TEST_F(ClientContextTest, KeepsSessionsOverAReloadThatChangedNothing) {
   EXPECT_EQ("upstream_certificate_not_pinned", visit(*stricter).error);
 }
 
-TEST_F(ClientContextTest, GivesATicketOfTls13Away) {
+TEST_F(ClientContextTest, ResumesForEverWithServersThatRenewNoTicket) {
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    for (const bool handed_over : {false, true}) {
+      serve_with({.alt_names = "DNS:app.test"}, {.version = version, .renews = false});
+      const std::unique_ptr<ClientContext> context = client();
+      EXPECT_FALSE(visit(*context).resumed);
+      for (int i = 0; i < 5; ++i)
+        EXPECT_TRUE(visit(*context, "app.test", AlpnOffer::configured, "one", handed_over).resumed) << i;
+    }
+  }
+}
+
+TEST_F(ClientContextTest, LendsATicketOfTls13ToOneConnection) {
   serve_with({.alt_names = "DNS:app.test"}, {.version = TLS1_3_VERSION});
-  ClientSessions sessions;
   const std::unique_ptr<ClientContext> context = client();
   EXPECT_TRUE(visit(*context).done);  // brings two tickets
   std::vector<net::SslPointer> ssls;
@@ -445,6 +466,36 @@ TEST_F(ClientContextTest, GivesATicketOfTls13Away) {
   EXPECT_NE(nullptr, SSL_get0_session(ssls[0].get()));
   EXPECT_NE(nullptr, SSL_get0_session(ssls[1].get()));
   EXPECT_EQ(nullptr, SSL_get0_session(ssls[2].get()));
+}
+
+TEST_F(ClientContextTest, ForgetsATicketThatCameToNothing) {
+  serve_with({.alt_names = "DNS:app.test"}, {.version = TLS1_3_VERSION, .renews = false});
+  const std::unique_ptr<ClientContext> context = client();
+  EXPECT_TRUE(visit(*context).done);  // brings one ticket
+  EXPECT_NE(nullptr, SSL_get0_session(context->connect("app.test", "one").get())) << "never connected";
+  EXPECT_EQ(nullptr, SSL_get0_session(context->connect("app.test", "one").get()));
+  EXPECT_TRUE(visit(*context).done);
+  const config::Certificate leaf = authority.issue({.alt_names = "DNS:app.test"});
+  server.emplace(leaf, ServerSettings{.renews = true});  // with other keys
+  EXPECT_FALSE(visit(*context).resumed);
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(visit(*context).resumed) << i;
+}
+
+TEST_F(ClientContextTest, VerifiesAgainInTime) {
+  for (const bool renews : {false, true}) {
+    serve_with({.alt_names = "DNS:app.test"}, {.renews = renews});
+    const std::unique_ptr<ClientContext> context = client();
+    EXPECT_FALSE(visit(*context).resumed);
+    const auto begin = now;
+    for (const int64_t age :
+         {int64_t{1}, ClientSessions::kMaxAgeSeconds / 2, ClientSessions::kMaxAgeSeconds - 1}) {
+      now = begin + std::chrono::seconds(age);
+      EXPECT_TRUE(visit(*context).resumed) << age;
+    }
+    now = begin + std::chrono::seconds(ClientSessions::kMaxAgeSeconds);
+    EXPECT_FALSE(visit(*context).resumed) << "however often it was renewed";
+    EXPECT_TRUE(visit(*context).resumed);
+  }
 }
 
 TEST_F(ClientContextTest, BoundsItsSessions) {
@@ -458,9 +509,9 @@ TEST_F(ClientContextTest, BoundsItsSessions) {
   ClientSessions of_one;
   for (size_t i = 0; i < 2 * ClientSessions::kMaxPerKey; ++i) of_one.put("one", session.get());
   EXPECT_EQ(ClientSessions::kMaxPerKey, of_one.size());
-  EXPECT_EQ(nullptr, of_one.take("two"));
-  for (size_t i = 0; i < ClientSessions::kMaxPerKey; ++i) EXPECT_NE(nullptr, of_one.take("one"));
-  EXPECT_EQ(nullptr, of_one.take("one"));
+  EXPECT_EQ(nullptr, of_one.take("two").session);
+  for (size_t i = 0; i < ClientSessions::kMaxPerKey; ++i) EXPECT_NE(nullptr, of_one.take("one").session);
+  EXPECT_EQ(nullptr, of_one.take("one").session);
   EXPECT_EQ(0U, of_one.size());
 }
 

@@ -29,12 +29,17 @@ using Names = std::vector<std::string>;
 struct Attempt {
   std::shared_ptr<ClientSessions> sessions;
   std::shared_ptr<const Names> pinned;
-  std::string key;        // into sessions
-  bool ticketed = false;  // a session came that can be resumed
+  std::string key;                 // into sessions
+  ClientSessions::Kept offered{};  // to the server
+  bool resumed = false;            // the server took it
+  bool ticketed = false;           // a session came that can be resumed
 };
 
-void free_attempt(void*, void* attempt, CRYPTO_EX_DATA*, int, long, void*) {
-  delete static_cast<Attempt*>(attempt);
+// Comes with SSL_free(), when the SSL itself must not be asked any more.
+void free_attempt(void*, void* data, CRYPTO_EX_DATA*, int, long, void*) {
+  const std::unique_ptr<Attempt> attempt(static_cast<Attempt*>(data));
+  if (attempt && attempt->resumed && !attempt->ticketed)
+    attempt->sessions->give_back(attempt->key, std::move(attempt->offered));
 }
 
 int index_of_attempt() {
@@ -120,8 +125,13 @@ int on_new_session(SSL* ssl, SSL_SESSION* session) {
   Attempt* attempt = attempt_of(ssl);
   if (attempt == nullptr || SSL_SESSION_is_resumable(session) != 1) return 0;
   attempt->ticketed = true;
-  attempt->sessions->put(attempt->key, session);
+  attempt->sessions->put(attempt->key, session, SSL_session_reused(ssl) == 1 ? &attempt->offered : nullptr);
   return 0;
+}
+
+void on_progress(const SSL* ssl, int where, int) {
+  if ((where & SSL_CB_HANDSHAKE_DONE) == 0) return;
+  if (Attempt* attempt = attempt_of(ssl)) attempt->resumed = SSL_session_reused(ssl) == 1;
 }
 
 void append_part(std::string& to, std::string_view part) {
@@ -151,7 +161,8 @@ std::array<unsigned char, 32> fingerprint_of(const config::UpstreamTls& tls, con
 // -----------------------------------------------------------------------------------------------
 
 std::unique_ptr<ClientContext> ClientContext::build(const config::UpstreamTls& tls,
-                                                    config::UpstreamProtocol protocol, std::string& error) {
+                                                    config::UpstreamProtocol protocol, std::string& error,
+                                                    ClientSessions::Now now) {
   std::unique_ptr<ClientContext> self(new ClientContext());
   self->context_.reset(SSL_CTX_new(TLS_client_method()));
   self->server_name_ = tls.server_name;
@@ -161,7 +172,7 @@ std::unique_ptr<ClientContext> ClientContext::build(const config::UpstreamTls& t
   self->verify_ = tls.verify;
   self->fingerprint_ = fingerprint_of(tls, self->alpn_);
   self->pinned_ = std::make_shared<const Names>(tls.alt_names);
-  self->sessions_ = std::make_shared<ClientSessions>();
+  self->sessions_ = std::make_shared<ClientSessions>(now);
   if (!self->context_ || !self->configure(tls, error)) return nullptr;
   return self;
 }
@@ -176,6 +187,7 @@ bool ClientContext::configure(const config::UpstreamTls& tls, std::string& error
   SSL_CTX_set_cipher_list(context, kTls12Ciphers);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, on_new_session);
+  SSL_CTX_set_info_callback(context, on_progress);
   collect_traffic_keys(context);
   ERR_clear_error();
   return configure_verification(tls, error) && configure_certificate(tls, error);
@@ -237,8 +249,10 @@ net::SslPointer ClientContext::connect(std::string_view host, std::string_view s
     return nullptr;
   auto attempt = std::make_unique<Attempt>(Attempt{.sessions = sessions_, .pinned = pinned_, .key = {}});
   for (const std::string_view part : {std::string_view(name), server, alpn}) append_part(attempt->key, part);
-  if (const SessionPointer session = sessions_->take(attempt->key))
-    (void)SSL_set_session(ssl.get(), session.get());
+  attempt->offered = sessions_->take(attempt->key);
+  if (const SessionPointer copy =
+          attempt->offered.session ? copy_of(attempt->offered.session.get()) : nullptr)
+    (void)SSL_set_session(ssl.get(), copy.get());
   if (SSL_set_ex_data(ssl.get(), index_of_attempt(), attempt.get()) != 1) return nullptr;
   (void)attempt.release();  // the SSL frees it
   SSL_set_connect_state(ssl.get());
@@ -283,7 +297,7 @@ bool may_hand_over_keys(const SSL* ssl) noexcept {
   if (SSL_is_init_finished(ssl) != 1 || SSL_has_pending(ssl) != 0) return false;
   if (SSL_version(ssl) != TLS1_3_VERSION) return true;
   const Attempt* attempt = attempt_of(ssl);
-  return attempt != nullptr && attempt->ticketed;
+  return attempt != nullptr && (attempt->ticketed || attempt->resumed);
 }
 
 namespace {

@@ -27,9 +27,9 @@ enum class AlpnOffer : uint8_t {
 class ClientContext {
  public:
   // Null on failure, with a sentence without any secret in `error`. Nothing passed needs to live on.
-  [[nodiscard]] static std::unique_ptr<ClientContext> build(const config::UpstreamTls& tls,
-                                                            config::UpstreamProtocol protocol,
-                                                            std::string& error);
+  [[nodiscard]] static std::unique_ptr<ClientContext> build(
+      const config::UpstreamTls& tls, config::UpstreamProtocol protocol, std::string& error,
+      ClientSessions::Now now = &ClientSessions::Clock::now);
 
   // Goes on with the sessions of an earlier context if both were built alike (after a reload).
   void adopt_sessions(const ClientContext& earlier) noexcept;
@@ -62,8 +62,9 @@ class ClientContext {
 [[nodiscard]] std::string_view negotiated_protocol(const SSL* ssl) noexcept;
 
 // Whether the keys may be handed over (tls::TrafficKeys, Stream::use_tls_keys) without losing what makes the
-// session resumable: the handshake is done and, in TLS 1.3, the server's first ticket has come. Until then
-// the SSL must stay; it is cheap to ask after every input. Tickets that come later are dropped by the engine.
+// session resumable: the handshake is done and, in TLS 1.3, the server's first ticket has come or a session
+// was resumed, which can be again. Until then the SSL must stay; it is cheap to ask after every input.
+// Tickets that come later are dropped by the engine.
 [[nodiscard]] bool may_hand_over_keys(const SSL* ssl) noexcept;
 
 // Why a handshake with a server failed, as a stable word; clears OpenSSL's queue:
