@@ -13,6 +13,8 @@ export interface H2loadResult {
 export interface H2loadRun {
   readonly url: string;
   readonly seconds: number;
+  readonly connections?: number;
+  readonly streams?: number; // on each
   readonly more?: readonly string[]; // method, content, fields
 }
 
@@ -40,9 +42,9 @@ const TLS = ["--tls13-ciphers=TLS_AES_128_GCM_SHA256", "--groups=X25519", "--npn
 export async function runH2load(
   processes: Processes,
   prefix: readonly string[],
-  { url, seconds, more = [] }: H2loadRun,
+  { url, seconds, connections = H2_CONNECTIONS, streams = H2_STREAMS, more = [] }: H2loadRun,
 ): Promise<H2loadResult> {
-  const load = [`-c${H2_CONNECTIONS}`, `-m${H2_STREAMS}`, `-D${seconds}`];
+  const load = [`-c${connections}`, `-m${streams}`, `-D${seconds}`];
   const { code, stdout, stderr } = await processes.run([
     ...prefix,
     "h2load",
