@@ -126,6 +126,8 @@ class ServerCodec {
   [[nodiscard]] virtual bool reading_head() const noexcept = 0;
   // Many streams at once: a trouble of one need not end the others.
   [[nodiscard]] virtual bool multiplexed() const noexcept = 0;
+  // Gives up what the client has not taken of finished streams for longer than that. Called now and then.
+  virtual void expire(uint32_t /*limit_ms*/) noexcept {}
   // The connection is given up: no event follows and nothing is written. Allowed within events.
   virtual void close() noexcept {}
 };

@@ -182,6 +182,8 @@ void Session::check_exchanges() {
     if (state_ != SessionState::exchange) return;
     exchange->excuse_client(kRateCheckMs);  // the policy may have said: none
   }
+  if (timeouts.write_ms != 0) codec_->expire(timeouts.write_ms);
+  settle();
 }
 
 }  // namespace mango::proxy
