@@ -2,9 +2,10 @@
 #include "http/h2_request.h"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
 
 #include "http/chars.h"
+#include "http/h2_field_rules.h"
 #include "http/request_rules.h"
 #include "http/uri.h"
 
@@ -12,153 +13,179 @@ namespace mango::http {
 
 namespace {
 
-constexpr size_t kTypicalHeadBytes = 1024;
+constexpr size_t kTypicalFields = 24;
 constexpr size_t kFieldOverhead = 4;  // ": " and CRLF in HTTP/1.1, where the same limits hold
 constexpr uint64_t kBombFactor = 4;
 constexpr std::string_view kCookie = "cookie";
 constexpr std::string_view kCrumbGlue = "; ";
+constexpr const char* kBadField = "http2-bad-field";
+constexpr const char* kBadMessage = "http2-bad-message";
+
+std::string_view view(nghttp2_rcbuf* buffer) noexcept {
+  const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
+  return {reinterpret_cast<const char*>(bytes.base), bytes.len};
+}
 
 }  // namespace
 
-// Views of what is there do not survive it. Without memory the process cannot go on, as everywhere else.
-void H2RequestReader::reserve(size_t bytes) noexcept {
-  if (bytes <= capacity_) return;
-  capacity_ = std::max(bytes, 2 * capacity_);
-  std::unique_ptr<char[], FreeBytes> larger(static_cast<char*>(h2_allocate(capacity_)));
-  if (larger == nullptr) std::terminate();
-  if (used_ != 0) std::memcpy(larger.get(), bytes_.get(), used_);
-  bytes_ = std::move(larger);
+// --- field by field ---
+
+size_t H2RequestReader::pseudo_of(std::string_view name) noexcept {
+  switch (name.size()) {
+    case 5:
+      return name == ":path" ? kPath : kPseudos;
+    case 7:
+      if (name == ":method") return kMethod;
+      return name == ":scheme" ? kScheme : kPseudos;
+    case 9:
+      return name == ":protocol" ? kProtocol : kPseudos;
+    case 10:
+      return name == ":authority" ? kAuthority : kPseudos;
+    default:
+      return kPseudos;
+  }
 }
 
-char* H2RequestReader::extend(size_t bytes) noexcept {
-  reserve(used_ + bytes);
-  char* const at = bytes_.get() + used_;
-  used_ += bytes;
-  return at;
-}
-
-void H2RequestReader::begin() noexcept {
+void H2RequestReader::begin() {
   end();
-  reserve(kTypicalHeadBytes);
+  kept_.reserve(kTypicalFields);
 }
 
 void H2RequestReader::end() noexcept {
-  bytes_.reset();
-  used_ = capacity_ = 0;
+  for (const Kept& kept : kept_) {
+    nghttp2_rcbuf_decref(kept.name);
+    nghttp2_rcbuf_decref(kept.value);
+  }
+  decltype(kept_)().swap(kept_);
+  H2String().swap(path_);
+  H2String().swap(cookies_);
   total_bytes_ = 0;
-  total_fields_ = crumbs_ = crumb_bytes_ = 0;
+  total_fields_ = crumbs_ = 0;
+  malformed_ = nullptr;
   over_ = false;
-  method_ = scheme_ = authority_ = protocol_ = priority_ = {};
-  path_ = {};
+  pseudo_ = {};
+  priority_ = {};
   known_ = {};
 }
 
-bool H2RequestReader::add(std::string_view name, std::string_view value) noexcept {
+const char* H2RequestReader::check_pseudo(std::string_view name, std::string_view value) noexcept {
+  const size_t which = pseudo_of(name);
+  if (which == kPseudos || total_fields_ != 0) return kBadField;
+  std::string_view& text = pseudo_[which];
+  if (text.data() != nullptr || value.empty()) return kBadField;
+  text = value;
+  return nullptr;
+}
+
+const char* H2RequestReader::check_field(std::string_view name, std::string_view value, FieldId id) noexcept {
+  if (!is_h2_name(name) || is_h2_forbidden(id, value)) return kBadField;
+  known_.note({name, value, id});
+  if (name == "priority") priority_ = value;
+  return nullptr;
+}
+
+void H2RequestReader::keep(nghttp2_rcbuf* name, nghttp2_rcbuf* value, FieldId id) {
+  const bool crumb = id == FieldId::other && view(name) == kCookie;
+  if (crumb) ++crumbs_;
+  nghttp2_rcbuf_incref(name);
+  nghttp2_rcbuf_incref(value);
+  kept_.push_back({name, value, id, crumb});
+}
+
+bool H2RequestReader::add(nghttp2_rcbuf* name_buffer, nghttp2_rcbuf* value_buffer) {
+  const std::string_view name = view(name_buffer);
+  const std::string_view value = view(value_buffer);
+  const bool pseudo = name.starts_with(':');
   total_bytes_ += name.size() + value.size() + kFieldOverhead;
-  if (!name.starts_with(':')) ++total_fields_;
-  over_ = over_ || total_bytes_ > limits_.head_bytes || total_fields_ > limits_.fields;
   if (total_bytes_ > kBombFactor * limits_.head_bytes) return false;
-  if (over_) return true;
-  if (name == kCookie) {
-    ++crumbs_;
-    crumb_bytes_ += static_cast<uint32_t>(value.size() + kCrumbGlue.size());
+  over_ = over_ || total_bytes_ > limits_.head_bytes || total_fields_ + (pseudo ? 0 : 1) > limits_.fields;
+  const FieldId id = pseudo ? FieldId::other : field_id(name);
+  const bool wanted = malformed_ == nullptr && (!over_ || pseudo);
+  if (wanted) {
+    keep(name_buffer, value_buffer, id);  // first: views are taken of what is kept only
+    malformed_ = pseudo ? check_pseudo(name, value) : check_field(name, value, id);
+    if (malformed_ == nullptr && !is_h2_value(value)) malformed_ = kBadField;
   }
-  const Lengths lengths{static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size())};
-  char* const at = extend(sizeof lengths + name.size() + value.size());
-  std::memcpy(at, &lengths, sizeof lengths);
-  std::copy_n(name.data(), name.size(), at + sizeof lengths);
-  std::copy_n(value.data(), value.size(), at + sizeof lengths + name.size());
+  if (!pseudo) ++total_fields_;
   return true;
 }
 
-// nghttp2 has seen to it that each comes once, and before the fields.
-bool H2RequestReader::take_pseudo(std::string_view name, std::span<char> value) noexcept {
-  const std::string_view text(value.data(), value.size());
-  if (name == ":method") {
-    method_ = text;
-  } else if (name == ":path") {
-    path_ = value;
-  } else if (name == ":authority") {
-    authority_ = text;
-  } else if (name == ":scheme") {
-    scheme_ = text;
-  } else if (name == ":protocol") {
-    protocol_ = text;
-  } else {
-    return false;
-  }
-  return true;
-}
+// --- all together ---
 
-bool H2RequestReader::take_fields(RequestHead& head) noexcept {
-  bool cookies_taken = false;
-  const size_t end = used_;  // joined cookies come behind it
-  for (size_t at = 0; at < end;) {
-    Lengths lengths;
-    std::memcpy(&lengths, bytes_.get() + at, sizeof lengths);
-    char* const bytes = bytes_.get() + at + sizeof lengths;
-    at += sizeof lengths + lengths.name + lengths.value;
-    const std::string_view name(bytes, lengths.name);
-    const std::span<char> value(bytes + lengths.name, lengths.value);
-    if (name.starts_with(':')) {
-      if (!take_pseudo(name, value)) return false;
-      continue;
-    }
-    const Field field{name, {value.data(), value.size()}, field_id(name)};
-    known_.note(field);
-    if (field.id == FieldId::host) continue;  // the authority says it
-    if (name == "priority") priority_ = field.value;
-    if (name == kCookie && crumbs_ > 1) {
-      if (!cookies_taken) take_cookies(head);
-      cookies_taken = true;
-    } else if (!head.fields.push(field)) {
-      return false;
+void H2RequestReader::push_fields(RequestHead& head) {
+  bool cookies_pushed = false;
+  for (const Kept& kept : kept_) {
+    const std::string_view name = view(kept.name);
+    if (kept.id == FieldId::host || name.starts_with(':')) continue;  // the target and the authority say it
+    if (kept.crumb && crumbs_ > 1) {
+      if (!cookies_pushed) (void)head.fields.push({kCookie, join_crumbs(), FieldId::other});
+      cookies_pushed = true;
+    } else {
+      (void)head.fields.push(
+          {name, view(kept.value), kept.id});  // limits_ allow no more than there is room for
     }
   }
-  return true;
 }
 
-// Joins all crumbs behind the fields, where there is room for them: views of the rest must not move.
-void H2RequestReader::take_cookies(RequestHead& head) noexcept {
-  const size_t end = used_;
-  for (size_t at = 0; at < end;) {
-    Lengths lengths;
-    std::memcpy(&lengths, bytes_.get() + at, sizeof lengths);
-    const char* const bytes = bytes_.get() + at + sizeof lengths;
-    at += sizeof lengths + lengths.name + lengths.value;
-    if (std::string_view(bytes, lengths.name) != kCookie) continue;
-    const std::string_view glue = used_ == end ? std::string_view() : kCrumbGlue;
-    char* const to = extend(glue.size() + lengths.value);
-    std::copy_n(glue.data(), glue.size(), to);
-    std::copy_n(bytes + lengths.name, lengths.value, to + glue.size());
+std::string_view H2RequestReader::join_crumbs() {
+  for (const Kept& kept : kept_) {
+    if (!kept.crumb) continue;
+    if (!cookies_.empty()) cookies_.append(kCrumbGlue);
+    cookies_.append(view(kept.value));
   }
-  const std::string_view joined(bytes_.get() + end, used_ - end);
-  (void)head.fields.push({kCookie, joined, FieldId::other});
+  return cookies_;
+}
+
+// Null, or which rule is broken (RFC 9113 sections 8.3.1 and 8.5).
+const char* H2RequestReader::check_parts(RequestHead& head) const noexcept {
+  if (!is_token(text(kMethod))) return kBadMessage;
+  head.method_name = text(kMethod);
+  head.method = method_of(head.method_name);
+  if (head.method == Method::connect && !has(kProtocol)) {
+    if (has(kScheme) || has(kPath) || !has(kAuthority)) return kBadMessage;
+    return nullptr;
+  }
+  if (head.method != Method::connect && has(kProtocol)) return kBadMessage;
+  if (!has(kScheme) || !has(kPath) || (!has(kAuthority) && known_.host.count == 0)) return kBadMessage;
+  if (text(kScheme) != "http" && text(kScheme) != "https") return "bad-scheme";
+  const bool asterisk = text(kPath) == "*" && head.method == Method::options;
+  return asterisk || text(kPath).starts_with('/') ? nullptr : kBadMessage;
 }
 
 // Null, or why the two names of the host cannot both be true (RFC 9113 section 8.3.1).
 const char* H2RequestReader::check_authority(RequestHead& head) const noexcept {
   if (known_.host.count > 1) return "duplicate-host";
-  head.authority = authority_.data() != nullptr ? authority_ : known_.host.value;
+  head.authority = has(kAuthority) ? text(kAuthority) : known_.host.value;
   Authority authority;
   if (!parse_authority(head.authority, authority)) return "bad-authority";
   head.host = authority.host;
-  if (authority_.data() == nullptr || known_.host.count == 0) return nullptr;
+  if (!has(kAuthority) || known_.host.count == 0) return nullptr;
   Authority host;
   if (!parse_authority(known_.host.value, host)) return "bad-host";
-  const bool same = same_authority(authority, host, scheme_ == "https" ? "443" : "80");
+  const bool same = same_authority(authority, host, text(kScheme) == "https" ? "443" : "80");
   return same ? nullptr : "host-mismatch";
+}
+
+const char* H2RequestReader::check_content(RequestHead& head, bool ended) const noexcept {
+  const char* const reason = read_framing(known_, head.version, head.framing, head.content_length);
+  if (reason != nullptr) return reason;
+  if (ended && head.content_length != 0) return kBadMessage;
+  if (ended)
+    head.framing = Framing::none;
+  else if (head.framing == Framing::none)
+    head.framing = Framing::chunked;
+  return nullptr;
 }
 
 // CONNECT, which a gateway has no use for, or the extended one that opens a tunnel (RFC 8441 section 4): to
 // everybody but this codec that is the GET with Upgrade that it is in HTTP/1.1.
 H2RequestReader::Result H2RequestReader::check_protocol(RequestHead& head, Refusal& refusal) const noexcept {
-  if (head.method != Method::connect) return protocol_.empty() ? Result::request : Result::malformed;
-  if (protocol_.data() == nullptr) {
+  if (head.method != Method::connect) return Result::request;
+  if (!has(kProtocol)) {
     refusal = {405, "connect"};
     return Result::refused;
   }
-  if (!equals_ignore_case(protocol_, "websocket")) {
+  if (!equals_ignore_case(text(kProtocol), "websocket")) {
     refusal = {501, "unknown-protocol"};
     return Result::refused;
   }
@@ -170,53 +197,42 @@ H2RequestReader::Result H2RequestReader::check_protocol(RequestHead& head, Refus
   return Result::request;
 }
 
-H2RequestReader::Result H2RequestReader::check_target(RequestHead& head, Refusal& refusal) noexcept {
-  const std::string_view raw(path_.data(), path_.size());
-  if (raw == "*" && head.method == Method::options) {
+H2RequestReader::Result H2RequestReader::check_target(RequestHead& head, Refusal& refusal) {
+  const std::string_view raw = text(kPath);
+  if (raw == "*") {
     head.asterisk = true;
     head.target = head.path = "*";
     return Result::request;
   }
-  const auto bad = std::find_if(raw.begin(), raw.end(), [](char c) { return !is_class(c, kTargetChar); });
-  if (bad != raw.end() || !raw.starts_with('/')) {
-    refusal = {400, bad != raw.end() && *bad == '#' ? "fragment" : "bad-target"};
+  const auto* const bad =
+      std::find_if(raw.begin(), raw.end(), [](char c) { return !is_class(c, kTargetChar); });
+  if (bad != raw.end()) {
+    refusal = {400, *bad == '#' ? "fragment" : "bad-target"};
     return Result::refused;
   }
+  path_ = raw;
   if (set_origin_target(head, path_, limits_.allow_escaped_slashes)) return Result::request;
   refusal = {400, "bad-path"};
   return Result::refused;
 }
 
-H2RequestReader::Result H2RequestReader::read(RequestHead& head, bool ended, Refusal& refusal) noexcept {
+H2RequestReader::Result H2RequestReader::read(RequestHead& head, bool ended, Refusal& refusal) {
   head.clear();
   head.version = Version::http2;
   head.head_bytes = static_cast<uint32_t>(total_bytes_);
-  if (crumbs_ > 1) reserve(used_ + crumb_bytes_);
-  if (!take_fields(head)) over_ = true;
-  if (over_) {
+  const char* reason = malformed_;
+  if (reason == nullptr && over_) {
     refusal = {431, total_fields_ > limits_.fields ? "too-many-fields" : "head-too-large"};
     return Result::refused;
   }
-  head.method_name = method_;
-  head.method = method_of(method_);
-  const bool plain_connect = head.method == Method::connect && protocol_.data() == nullptr;
-  if (!plain_connect && scheme_ != "http" && scheme_ != "https") {
-    refusal = {400, "bad-scheme"};
-    return Result::malformed;
-  }
-  if (const char* const reason = check_authority(head); reason != nullptr) {
+  if (reason == nullptr) reason = check_parts(head);
+  if (reason == nullptr) reason = check_authority(head);
+  if (reason == nullptr) reason = check_content(head, ended);
+  if (reason != nullptr) {
     refusal = {400, reason};
     return Result::malformed;
   }
-  if (const char* const reason = read_framing(known_, head.version, head.framing, head.content_length);
-      reason != nullptr) {
-    refusal = {400, reason};
-    return Result::malformed;
-  }
-  if (ended)
-    head.framing = Framing::none;
-  else if (head.framing == Framing::none)
-    head.framing = Framing::chunked;
+  push_fields(head);
   if (const Result result = check_protocol(head, refusal); result != Result::request) return result;
   if (known_.expect.count != 0 && !read_expectation(head)) {
     refusal = {417, "unknown-expectation"};

@@ -4,7 +4,15 @@
 // (responses).
 #include "http/h2_server.h"
 
+#include "http/h2_field_rules.h"
+
 namespace mango::http {
+
+namespace {
+
+constexpr const char* kBadMessage = "http2-bad-message";
+
+}  // namespace
 
 // The events of one call. Calls nest: an event's taker may call the codec again.
 class H2ServerCodec::Calls {
@@ -80,8 +88,10 @@ void H2ServerCodec::frame_received(const nghttp2_frame& frame) noexcept {
     case NGHTTP2_HEADERS:
       if (frame.headers.cat == NGHTTP2_HCAT_REQUEST)
         head_complete(static_cast<StreamId>(frame.hd.stream_id), ended);
-      else if (Exchange* const exchange = find(frame.hd.stream_id))
+      else if (Exchange* const exchange = find(frame.hd.stream_id); exchange != nullptr && ended)
         take_end(*exchange);
+      else if (exchange != nullptr)
+        break_stream(*exchange, kBadMessage);  // trailers that end nothing
       return;
     case NGHTTP2_DATA:
       if (frame.hd.length > frame.data.padlen)
@@ -115,10 +125,13 @@ void H2ServerCodec::frame_received(const nghttp2_frame& frame) noexcept {
 }
 
 void H2ServerCodec::take_end(Exchange& exchange) noexcept {
-  if (exchange.finished)
+  if (exchange.finished || exchange.reset || dead()) {
     exchange.input_ended = true;
-  else if (!dead())
+  } else if (exchange.content_left != 0 && exchange.content_left != UINT64_MAX) {
+    break_stream(exchange, kBadMessage);
+  } else {
     end_input(exchange);
+  }
 }
 
 void H2ServerCodec::head_complete(StreamId id, bool ended) noexcept {
@@ -131,6 +144,7 @@ void H2ServerCodec::head_complete(StreamId id, bool ended) noexcept {
   RequestHead& head = heads_.request;
   const H2RequestReader::Result result = reader_.read(head, ended, refusal);
   exchange->head_request = reader_.head_request();
+  if (head.framing == Framing::length) exchange->content_left = head.content_length;
   read_h2_priority(reader_.priority(), *exchange);
   if (result != H2RequestReader::Result::request) exchange->input_ended = ended;
   switch (result) {
@@ -161,14 +175,31 @@ void H2ServerCodec::refuse_request(Exchange& exchange, const Refusal& refusal) n
   finish(exchange);
 }
 
+// The client's mistake costs this stream. Its exchange is told when nghttp2 lets the stream go.
+void H2ServerCodec::break_stream(Exchange& exchange, const char* reason) noexcept {
+  if (exchange.finished || exchange.reset) return;
+  exchange.broken = reason;
+  (void)submit_reset(exchange, StreamError::protocol);
+}
+
 void H2ServerCodec::take_trailer(Exchange& exchange, std::string_view name, std::string_view value) noexcept {
   if (exchange.finished || exchange.reset) return;
+  if (!is_h2_name(name) || !is_h2_value(value) || is_h2_forbidden(field_id(name), value))
+    return break_stream(exchange, "http2-bad-field");
   const bool fits =
       ++exchange.trailer_fields <= kDefaultTrailerFields && append_h2_trailer(exchange.trailers, name, value);
-  if (fits) return;
-  exchange.broken = "trailers-too-large";
-  (void)submit_reset(exchange, StreamError::protocol);
-  exchange.reset = false;  // not our own decision: the exchange is told when nghttp2 lets the stream go
+  if (!fits) break_stream(exchange, "trailers-too-large");
+}
+
+bool H2ServerCodec::accept_content(H2Stream& stream, size_t bytes) noexcept {
+  auto& exchange = static_cast<Exchange&>(stream);
+  if (exchange.content_left == UINT64_MAX) return true;
+  if (bytes > exchange.content_left) {
+    break_stream(exchange, kBadMessage);
+    return false;
+  }
+  exchange.content_left -= bytes;
+  return true;
 }
 
 // --- the end of streams ---
@@ -180,7 +211,7 @@ void H2ServerCodec::stream_closed(Exchange& exchange, uint32_t code) noexcept {
     return;
   }
   const bool whole = exchange.end_sent && exchange.input_ended;
-  if (whole || exchange.reset) return;  // finish() will come
+  if (whole || (exchange.reset && exchange.broken == nullptr)) return;  // finish() will come
   if (feeding_) {
     tell_lost(exchange, code);
     return;

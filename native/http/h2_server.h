@@ -46,7 +46,8 @@ class H2ServerCodec final : public ServerCodec, private H2Session {
 
  private:
   struct Exchange final : H2Stream {
-    const char* broken = nullptr;  // the rule that was broken, if one was
+    const char* broken = nullptr;        // the rule that was broken, if one was
+    uint64_t content_left = UINT64_MAX;  // of a declared length
     uint16_t trailer_fields = 0;
     bool peer_reset = false;
     bool head_request = false;
@@ -76,6 +77,7 @@ class H2ServerCodec final : public ServerCodec, private H2Session {
   void take_end(Exchange& exchange) noexcept;
   void refuse_request(Exchange& exchange, const Refusal& refusal) noexcept;
   void refuse_malformed(Exchange& exchange, const char* reason) noexcept;
+  void break_stream(Exchange& exchange, const char* reason) noexcept;
   void take_trailer(Exchange& exchange, std::string_view name, std::string_view value) noexcept;
   void stream_closed(Exchange& exchange, uint32_t code) noexcept;
   void tell_lost(Exchange& exchange, uint32_t code) noexcept;
@@ -87,6 +89,7 @@ class H2ServerCodec final : public ServerCodec, private H2Session {
   [[nodiscard]] size_t deliver(H2Stream& stream, std::string_view content) override;
   void deliver_end(H2Stream& stream) override;
   void wake(H2Stream& stream) override;
+  [[nodiscard]] bool accept_content(H2Stream& stream, size_t bytes) noexcept override;
   void content_moved(size_t bytes) noexcept override;
   void content_ran_out() noexcept override;
 

@@ -126,7 +126,8 @@ void H2ServerCodec::frame_sent(const nghttp2_frame& frame) noexcept {
     case NGHTTP2_RST_STREAM: {
       recent_.add(static_cast<StreamId>(frame.hd.stream_id), H2RecentResets::By::us);
       const Exchange* const exchange = find(frame.hd.stream_id);
-      if (exchange == nullptr || !exchange->reset) charge_reset();  // the client's mistake (CVE-2025-8671)
+      if (exchange == nullptr || !exchange->reset || exchange->broken != nullptr)
+        charge_reset();  // the client's mistake (CVE-2025-8671)
       return;
     }
     case NGHTTP2_GOAWAY:

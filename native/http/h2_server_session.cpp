@@ -15,18 +15,8 @@ std::string_view view(nghttp2_rcbuf* buffer) noexcept {
   return {reinterpret_cast<const char*>(bytes.base), bytes.len};
 }
 
-// Of a request, that is; not of the connection.
-bool is_about_message(int error) noexcept {
-  return error == NGHTTP2_ERR_HTTP_HEADER || error == NGHTTP2_ERR_HTTP_MESSAGING ||
-         error == NGHTTP2_ERR_REFUSED_STREAM;
-}
-
 const char* reason_of_error(int error) noexcept {
   switch (error) {
-    case NGHTTP2_ERR_HTTP_HEADER:
-      return "http2-bad-field";
-    case NGHTTP2_ERR_HTTP_MESSAGING:
-      return "http2-bad-message";
     case NGHTTP2_ERR_FLOW_CONTROL:
       return "http2-flow-control";
     case NGHTTP2_ERR_STREAM_CLOSED:
@@ -59,17 +49,11 @@ struct H2ServerCodec::Callbacks {
                        nghttp2_rcbuf* value, uint8_t, void* user_data) {
     H2ServerCodec& codec = self(user_data);
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-      if (!codec.reader_.add(view(name), view(value))) codec.fail(kHeaderBomb, NGHTTP2_ENHANCE_YOUR_CALM);
+      if (!codec.reader_.add(name, value)) codec.fail(kHeaderBomb, NGHTTP2_ENHANCE_YOUR_CALM);
     } else if (Exchange* const exchange = codec.find(frame->hd.stream_id)) {
       codec.take_trailer(*exchange, view(name), view(value));
     }
     return verdict(codec);
-  }
-
-  // nghttp2 would leave some of them out; a message with such a field is malformed (RFC 9113 section 8.2.1).
-  static int on_invalid_header(nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf*, nghttp2_rcbuf*,
-                               uint8_t, void*) {
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
 
   static int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
@@ -84,7 +68,7 @@ struct H2ServerCodec::Callbacks {
     Exchange* const exchange = codec.find(frame->hd.stream_id);
     if (exchange != nullptr)
       exchange->broken = reason_of_error(error);
-    else if (is_about_message(error) && codec.events_ != nullptr)
+    else if (error == NGHTTP2_ERR_REFUSED_STREAM && codec.events_ != nullptr)
       codec.events_->on_malformed_request(reason_of_error(error));
     return verdict(codec);
   }
@@ -107,7 +91,6 @@ struct H2ServerCodec::Callbacks {
     set_content_callbacks(callbacks);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, on_invalid_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
@@ -120,6 +103,7 @@ struct H2ServerCodec::Callbacks {
     if (nghttp2_option_new(&option) != 0) return nullptr;
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_no_http_messaging(option, 1);  // see h2_field_rules.h
     nghttp2_option_set_max_outbound_ack(option, kMaxOutboundAcks);
     nghttp2_option_set_max_continuations(option, SIZE_MAX);  // begin_frame() counts them
     nghttp2_option_set_builtin_recv_extension_type(option, NGHTTP2_PRIORITY_UPDATE);

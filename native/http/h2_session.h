@@ -125,6 +125,8 @@ class H2Session {
   // --- what a codec does with it; called within nghttp2's callbacks, too ---
   [[nodiscard]] virtual size_t deliver(H2Stream& stream, std::string_view content) = 0;
   virtual void deliver_end(H2Stream& stream) = 0;
+  // Whether so much content may come; it is dropped if not.
+  [[nodiscard]] virtual bool accept_content(H2Stream&, size_t /*bytes*/) noexcept { return true; }
   virtual void wake(H2Stream& stream) = 0;
   // So much content moved, either way: for the budgets.
   virtual void content_moved(size_t bytes) noexcept = 0;

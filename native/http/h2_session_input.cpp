@@ -24,7 +24,7 @@ bool H2Session::feed(std::span<const char> bytes, int& error) noexcept {
 void H2Session::take_content(int32_t id, std::string_view content) noexcept {
   H2Stream* const stream = find_stream(id);
   size_t taken = content.size();
-  if (stream != nullptr && !stream->finished && !stream->reset) {
+  if (stream != nullptr && !stream->finished && !stream->reset && accept_content(*stream, content.size())) {
     const bool in_turn = stream->held.empty() && !stream->offering;
     taken = in_turn ? deliver(*stream, content) : 0;
     // The stream may be gone; if it is not, nothing in between can have filled its held content.

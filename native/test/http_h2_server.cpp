@@ -48,9 +48,13 @@ TEST(H2ServerCodec, NormalisesPathsAndJoinsCookies) {
   peer.request(
       get("/a/./b/../%7ec?q", {{"cookie", "a=1"}, {"x", "y"}, {"cookie", "b=2"}, {"cookie", "c=3"}}));
   peer.request(get("/", {{"cookie", "a=1"}}));
+  peer.request(get("/", {{"cookie", "d"}, {"cookie", "e"}}));
+  peer.request(get("/", {{"cookie", "f"}, {"cookie", "g"}}));
   peer.talk(server);
-  EXPECT_EQ("[1 GET /a/~c?q h|cookie=a=1; b=2; c=3|x=y][1 end ][3 GET / h|cookie=a=1][3 end ]",
-            server.notes.text);
+  EXPECT_EQ(
+      "[1 GET /a/~c?q h|cookie=a=1; b=2; c=3|x=y][1 end ][3 GET / h|cookie=a=1][3 end ]"
+      "[5 GET / h|cookie=d; e][5 end ][7 GET / h|cookie=f; g][7 end ]",
+      server.notes.text);
 }
 
 TEST(H2ServerCodec, TakesHostForTheAuthority) {
