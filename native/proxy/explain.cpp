@@ -53,7 +53,9 @@ size_t find_listener(const config::Document& document, const config::ExplainRequ
   const bool https = request.url.starts_with("https:");
   for (size_t i = 0; i < document.listeners.size(); ++i) {
     const config::Listener& listener = document.listeners[i];
-    if (request.listener.empty() ? listener.tls.has_value() == https : listener.name == request.listener)
+    const bool speaks_scheme =
+        listener.mode == config::ListenerMode::http && listener.tls.has_value() == https;
+    if (request.listener.empty() ? speaks_scheme : listener.name == request.listener)
       return i;
   }
   return kNotFound;
