@@ -43,11 +43,15 @@ class H2ServerCodec final : public ServerCodec, private H2Session {
   [[nodiscard]] bool reading_head() const noexcept override { return reading_head_; }
   [[nodiscard]] bool multiplexed() const noexcept override { return true; }
   void close() noexcept override { die(); }
+  // Ends, by CANCEL, streams whose exchange is over while their last bytes wait for the client's window
+  // longer than that: nobody else would.
+  void expire(uint32_t limit_ms) noexcept override;
 
  private:
   struct Exchange final : H2Stream {
     const char* broken = nullptr;        // the rule that was broken, if one was
     uint64_t content_left = UINT64_MAX;  // of a declared length
+    uint64_t finished_ms = 0;
     uint16_t trailer_fields = 0;
     bool peer_reset = false;
     bool head_request = false;

@@ -101,6 +101,7 @@ void H2ServerCodec::finish(Stream& stream) {
   auto& exchange = static_cast<Exchange&>(stream);
   if (exchange.finished) return;
   exchange.finished = true;
+  exchange.finished_ms = clock_.now_ms();
   exchange.user = nullptr;
   drop_held(exchange);
   if (exchange.closed) return remove_stream(exchange);
@@ -108,6 +109,17 @@ void H2ServerCodec::finish(Stream& stream) {
     (void)submit_reset(exchange, StreamError::internal);  // the response is not whole
   else if (exchange.end_sent && !exchange.input_ended)
     (void)submit_reset(exchange, StreamError::none);  // it is, and the rest of the request not wanted
+  pump();
+}
+
+void H2ServerCodec::expire(uint32_t limit_ms) noexcept {
+  const uint64_t now_ms = clock_.now_ms();
+  for (H2Stream* stream = first_stream(); stream != nullptr; stream = stream->next) {
+    const auto& exchange = static_cast<const Exchange&>(*stream);
+    const bool waits = exchange.finished && !exchange.end_sent && !exchange.reset;
+    if (waits && now_ms - exchange.finished_ms > limit_ms)
+      (void)submit_reset(*stream, StreamError::cancelled);
+  }
   pump();
 }
 

@@ -96,6 +96,31 @@ TEST(H2ServerFlow, KeepsAnAnswerOfItsOwnUntilItFits) {
   EXPECT_TRUE(server.codec.idle());
 }
 
+TEST(H2ServerFlow, EndsFinishedStreamsThatWaitForAWindowTooLong) {
+  H2Server server;
+  H2Peer peer(0);
+  server.notes.request = [&](Stream& stream, RequestHead& head) {
+    if (head.path != "/own") return;
+    EXPECT_TRUE(server.codec.send_local(stream, {.status = 404}));
+    server.codec.finish(stream);
+  };
+  peer.request(get("/own"));
+  peer.request(get("/live"));
+  peer.talk(server);
+  server.clock.ms += 1000;
+  server.codec.expire(1000);
+  peer.talk(server);
+  EXPECT_FALSE(peer.answers[1].closed);
+  server.clock.ms += 1;
+  server.codec.expire(1000);
+  peer.talk(server);
+  EXPECT_TRUE(peer.answers[1].closed);
+  EXPECT_EQ(uint32_t{NGHTTP2_CANCEL}, peer.answers[1].code);
+  EXPECT_FALSE(peer.answers[3].closed);  // has an exchange, which has timeouts
+  server.answer(*server.notes.streams[3]);
+  EXPECT_TRUE(server.codec.idle());
+}
+
 TEST(H2ServerFlow, WritesNothingWhileTheSinkIsCongested) {
   H2Server server;
   H2Peer peer;
