@@ -55,8 +55,7 @@ size_t find_listener(const config::Document& document, const config::ExplainRequ
     const config::Listener& listener = document.listeners[i];
     const bool speaks_scheme =
         listener.mode == config::ListenerMode::http && listener.tls.has_value() == https;
-    if (request.listener.empty() ? speaks_scheme : listener.name == request.listener)
-      return i;
+    if (request.listener.empty() ? speaks_scheme : listener.name == request.listener) return i;
   }
   return kNotFound;
 }
