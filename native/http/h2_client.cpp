@@ -14,6 +14,12 @@ namespace mango::http {
 
 namespace {
 
+// Upstreams count our resets as we count a client's (CVE-2023-44487): before one takes us for the attacker
+// whose requests we cancel, the connection takes no more of them. The strictest limit known is 200 in half a
+// minute.
+constexpr uint32_t kResetBurst = 100;
+constexpr uint32_t kResetsPerSecond = 3;
+
 // Of nghttp2's fatal errors.
 const char* reason_of(int error) noexcept {
   if (error == NGHTTP2_ERR_FLOODED) return "http2-control-flood";
@@ -128,7 +134,7 @@ bool H2ClientCodec::finish(Stream& stream) {
     const auto id = static_cast<int32_t>(exchange.id);
     const bool sent = nghttp2_session_get_stream_local_close(session(), id) == 1;
     if (!exchange.input_ended)
-      (void)submit_reset(exchange, StreamError::cancelled);
+      cancel(exchange);
     else if (!sent)
       (void)submit_reset(exchange, StreamError::none);  // RFC 9113 section 8.1
     remove(exchange);
@@ -174,6 +180,11 @@ bool H2ClientCodec::resume(Stream& stream, ClientEvents& events) {
   return true;
 }
 
+void H2ClientCodec::cancel(Exchange& exchange) {
+  (void)submit_reset(exchange, StreamError::cancelled);
+  worn_ = worn_ || !resets_.take(clock_.now_ms());
+}
+
 size_t H2ClientCodec::capacity() const noexcept {
   if (!reusable()) return 0;
   const uint32_t theirs = settled_
@@ -186,7 +197,7 @@ size_t H2ClientCodec::capacity() const noexcept {
 }
 
 bool H2ClientCodec::reusable() const noexcept {
-  return !dead() && failure_ == nullptr && !input_ended_ && !outlet_.failed() &&
+  return !dead() && !worn_ && failure_ == nullptr && !input_ended_ && !outlet_.failed() &&
          nghttp2_session_check_request_allowed(const_cast<nghttp2_session*>(session())) != 0;
 }
 
@@ -208,6 +219,7 @@ H2ClientCodec::H2ClientCodec(const Http2Limits& limits, Heads& heads, Sink& sink
       heads_(heads),
       clock_(clock),
       control_(limits.control_burst, limits.controls_per_second, clock.now_ms()),
+      resets_(kResetBurst, kResetsPerSecond, clock.now_ms()),
       max_streams_(limits.max_concurrent_streams) {
   nghttp2_session* session = nullptr;
   if (callbacks() != nullptr && options() != nullptr)

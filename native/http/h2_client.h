@@ -117,6 +117,8 @@ class H2ClientCodec final : public ClientCodec, private H2Session {
   void lose(Exchange& exchange);
   void tell_losses();
   void remove(Exchange& exchange) noexcept;
+  // Resets a stream whose exchange nobody wants any more.
+  void cancel(Exchange& exchange);
   // The connection cannot go on; report_failure() tells.
   void fail(uint32_t code, const char* reason) noexcept;
   void report_failure();
@@ -131,6 +133,7 @@ class H2ClientCodec final : public ClientCodec, private H2Session {
   Heads& heads_;
   const Clock& clock_;
   H2Budget control_;
+  H2Budget resets_;  // of ours
   const uint32_t max_streams_;
   ClientEvents* events_ = nullptr;  // within a turn
   Watch* watch_ = nullptr;
@@ -145,6 +148,7 @@ class H2ClientCodec final : public ClientCodec, private H2Session {
   bool failure_told_ = false;  // or not wanted
   bool losses_ = false;        // some are still to be told
   bool receiving_ = false;
+  bool worn_ = false;  // resets_ is overdrawn
   bool settled_ = false;
   bool input_ended_ = false;
 };
