@@ -105,7 +105,8 @@ H2ClientCodec::Exchange* H2ClientCodec::submit(const RequestStart& request) {
   exchange->has_accept = !key.empty();
   H2Fields fields;
   exchange->head = request.head;
-  if (!fields.read_request({exchange->head.data(), exchange->head.size()}, request.secure)) return nullptr;
+  if (!fields.read_request({exchange->head.data(), exchange->head.size()}, request.secure, request.upgrade))
+    return nullptr;
   fields.lend();
   const nghttp2_data_provider content = provider(*exchange);
   const int32_t id = nghttp2_submit_request(session(), nullptr, fields.data(), fields.size(),

@@ -24,20 +24,47 @@ uint64_t lower_word(uint64_t word) noexcept {
   return word | (from_a & ~beyond_z & ~word & 0x80 * kOnes) >> 2;
 }
 
-// Writes the name in lower case; it may stay where it is.
+void lower_octets(const char* from, char* to) noexcept {
+  uint64_t word;
+  std::memcpy(&word, from, sizeof word);
+  word = lower_word(word);
+  std::memcpy(to, &word, sizeof word);
+}
+
+// Writes the name in lower case; it may stay where it is. The last eight octets may be done in part twice.
 void copy_lower(std::string_view name, char* to) noexcept {
-  size_t at = 0;
-  for (; at + sizeof(uint64_t) <= name.size(); at += sizeof(uint64_t)) {
-    uint64_t word;
-    std::memcpy(&word, name.data() + at, sizeof word);
-    word = lower_word(word);
-    std::memcpy(to + at, &word, sizeof word);
+  const char* const from = name.data();
+  const size_t bytes = name.size();
+  if (bytes < 8) {
+    for (size_t at = 0; at < bytes; ++at) to[at] = to_lower(from[at]);
+    return;
   }
-  for (; at < name.size(); ++at) to[at] = to_lower(name[at]);
+  for (size_t at = 0; at + 8 <= bytes; at += 8) lower_octets(from + at, to + at);
+  lower_octets(from + bytes - 8, to + bytes - 8);
 }
 
 // What HPACK's table would be filled with in vain.
 constexpr uint8_t kNeverTwice = NGHTTP2_NV_FLAG_NO_INDEX;
+
+// A bit for each length of the names that passes() knows, or that HPACK's table should not.
+constexpr uint32_t kSpecialLengths = [] {
+  uint32_t lengths = 0;
+  for (const std::string_view name :
+       {"te", "host", "upgrade", "connection", "keep-alive", "x-request-id", "http2-settings",
+        "proxy-connection", "transfer-encoding", "sec-websocket-key", "sec-websocket-accept"})
+    lengths |= uint32_t{1} << name.size();
+  return lengths;
+}();
+
+bool may_be_special(size_t name_bytes) noexcept {
+  return name_bytes < 32 && (kSpecialLengths >> name_bytes & 1) != 0;
+}
+
+std::string_view without_blanks(const char* at, const char* end) noexcept {
+  while (at != end && is_blank(*at)) ++at;
+  while (at != end && is_blank(end[-1])) --end;
+  return {at, static_cast<size_t>(end - at)};
+}
 
 }  // namespace
 
@@ -99,19 +126,25 @@ bool H2Fields::passes(FieldId id, std::string_view name, std::string_view value)
 
 bool H2Fields::read_line(std::span<char> name, std::string_view value) noexcept {
   copy_lower(view(name), name.data());
-  const FieldId id = field_id(view(name));
-  return !passes(id, view(name), value) ||
-         push(view(name), value, id == FieldId::x_request_id ? kNeverTwice : uint8_t{NGHTTP2_NV_FLAG_NONE});
+  uint8_t flags = NGHTTP2_NV_FLAG_NONE;
+  if (may_be_special(name.size())) {
+    const FieldId id = field_id(view(name));
+    if (!passes(id, view(name), value)) return true;
+    if (id == FieldId::x_request_id) flags = kNeverTwice;
+  }
+  return push(view(name), value, flags);
 }
 
 bool H2Fields::read_lines(std::span<char> lines) noexcept {
-  std::span<char> line;
-  while (take_text_line(lines, line)) {
-    if (line.empty()) return true;  // the end of a head
-    const auto* const colon = static_cast<const char*>(std::memchr(line.data(), ':', line.size()));
-    if (colon == nullptr) continue;
-    const auto name_bytes = static_cast<size_t>(colon - line.data());
-    if (!read_line(line.first(name_bytes), trim(view(line.subspan(name_bytes + 1))))) return false;
+  char* at = lines.data();
+  char* const end = at + lines.size();
+  while (at != end && *at != '\r') {  // an empty line is the end of a head
+    auto* const colon = static_cast<char*>(std::memchr(at, ':', static_cast<size_t>(end - at)));
+    if (colon == nullptr) return true;
+    const auto* stop = static_cast<const char*>(std::memchr(colon, '\r', static_cast<size_t>(end - colon)));
+    if (stop == nullptr) stop = end;
+    if (!read_line({at, colon}, without_blanks(colon + 1, stop))) return false;
+    at += std::min(stop + 2 - at, end - at);
   }
   return true;
 }
@@ -129,7 +162,7 @@ bool H2Fields::read_response(std::span<char> head) noexcept {
   return push(":status", digits) && read_lines(head);
 }
 
-bool H2Fields::read_request(std::span<char> head, bool secure) noexcept {
+bool H2Fields::read_request(std::span<char> head, bool secure, bool upgrade) noexcept {
   std::span<char> line;
   if (!take_text_line(head, line)) return false;
   const std::string_view text = view(line);
@@ -138,7 +171,7 @@ bool H2Fields::read_request(std::span<char> head, bool secure) noexcept {
   if (method_bytes == std::string_view::npos || target_end <= method_bytes) return false;
   std::string_view method = text.substr(0, method_bytes);
   const std::string_view target = text.substr(method_bytes + 1, target_end - method_bytes - 1);
-  const std::string_view protocol = find_text_field(view(head), "upgrade");
+  const std::string_view protocol = upgrade ? find_text_field(view(head), "upgrade") : std::string_view();
   upgrade_ = !protocol.empty();
   if (upgrade_) method = "CONNECT";
   const std::string_view authority = find_text_field(view(head), "host");

@@ -23,8 +23,8 @@ class H2Fields {
   // A response head. A 101 becomes the 200 that opens an extended CONNECT (RFC 8441 section 5). False if
   // there is no status line or there are too many fields.
   [[nodiscard]] bool read_response(std::span<char> head) noexcept;
-  // A request head. One with Upgrade becomes an extended CONNECT.
-  [[nodiscard]] bool read_request(std::span<char> head, bool secure) noexcept;
+  // A request head. One that asks for a tunnel becomes an extended CONNECT.
+  [[nodiscard]] bool read_request(std::span<char> head, bool secure, bool upgrade) noexcept;
   // Lines of trailer fields.
   [[nodiscard]] bool read_trailers(std::span<char> lines) noexcept;
 
