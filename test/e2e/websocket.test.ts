@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { test } from "node:test";
-import type { WebSocket } from "ws";
+import { WebSocket } from "ws";
 import { standsStill } from "../support/bulk.ts";
 import { CertificateAuthority } from "../support/certificates.ts";
 import { proxyTo, secureProxyTo } from "../support/configs.ts";
@@ -82,6 +82,7 @@ for (const pair of pairs) {
     socket.pause();
     for (let i = 0; i < 64; i += 1) socket.send(message);
     const left = await standsStill(() => socket.bufferedAmount);
+    assert.equal(socket.readyState, WebSocket.OPEN, `the tunnel ended: ${edge.accessLog.all.at(-1)}`);
     assert.ok(left > 8 * message.length, `only ${left} bytes were left unsent`);
     let count = 0;
     socket.on("message", () => {

@@ -13,6 +13,7 @@ import { patienceMs, type Scope, withPatience } from "./scope.ts";
 import { httpUpstream, type Upstream } from "./upstreams.ts";
 
 const maxPayload = 64 * 1024 * 1024;
+const maxBuffered = 1024 * 1024; // of an echo; then it reads no more
 
 // Answers every message with itself; "close CODE" makes it begin the close. Lines: "websocket PATH PROTOCOL",
 // "websocket closed CODE".
@@ -47,8 +48,9 @@ function answerWithEcho(peer: WebSocket, log: Lines): void {
   peer.on("close", (code: number) => log.push(`websocket closed ${code}\n`));
   peer.on("message", (data: RawData, isBinary: boolean) => {
     const code = /^close (\d+)$/.exec(isBinary ? "" : String(data))?.[1];
-    if (code !== undefined) peer.close(Number(code), "asked for");
-    else peer.send(data, { binary: isBinary });
+    if (code !== undefined) return peer.close(Number(code), "asked for");
+    peer.send(data, { binary: isBinary }, () => peer.resume());
+    if (peer.bufferedAmount > maxBuffered) peer.pause();
   });
 }
 
