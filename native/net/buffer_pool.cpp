@@ -12,14 +12,6 @@ Buffer::~Buffer() {
   if (data_ != nullptr) pool_->give_back(data_, capacity_);
 }
 
-void Buffer::swap(Buffer& other) noexcept {
-  std::swap(pool_, other.pool_);
-  std::swap(data_, other.data_);
-  std::swap(capacity_, other.capacity_);
-  std::swap(begin_, other.begin_);
-  std::swap(end_, other.end_);
-}
-
 void Buffer::compact() noexcept {
   if (begin_ == 0) return;
   std::memmove(data_, data_ + begin_, size());

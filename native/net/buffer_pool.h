@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace mango::net {
@@ -47,7 +48,13 @@ class Buffer {
 
  private:
   friend class BufferPool;
-  void swap(Buffer& other) noexcept;
+  void swap(Buffer& other) noexcept {
+    std::swap(pool_, other.pool_);
+    std::swap(data_, other.data_);
+    std::swap(capacity_, other.capacity_);
+    std::swap(begin_, other.begin_);
+    std::swap(end_, other.end_);
+  }
 
   BufferPool* pool_ = nullptr;
   char* data_ = nullptr;
