@@ -80,7 +80,6 @@ const malformed: Requests = {
   "a path without a slash": replaced(":path", "bad"),
   "a path that is a URL": replaced(":path", "http://other.example/bad"),
   "CR LF in the path": replaced(":path", `/bad HTTP/1.1\r\nhost: b\r\n\r\n${smuggled}`),
-  "a space in the path": replaced(":path", "/bad HTTP/1.1"),
   "* for GET": replaced(":path", "*"),
   "CR LF in the method": replaced(":method", `GET /smuggled HTTP/1.1\r\nhost: b\r\n\r\nGET`),
   "a space in the method": replaced(":method", "GET /smuggled"),
@@ -110,6 +109,7 @@ const malformed: Requests = {
 // Whole and well-formed, but nothing we would forward: an answer, or the same error.
 const refused: Requests = {
   "a control character in a value": request(["x-a", "1\x012"]),
+  "a space in the path": replaced(":path", "/bad HTTP/1.1"),
   "a fragment in the path": replaced(":path", "/bad#smuggled"),
   "a path that leads out": replaced(":path", "/../bad"),
   "an escaped slash": replaced(":path", "/bad%2f..%2fsmuggled"),
@@ -178,6 +178,39 @@ for (const [item, cases, expected] of groups) {
       neverSeen();
     });
   }
+}
+
+// Checks that look at several octets at once must find one wherever it is.
+const anywhere: Readonly<Record<string, (wrong: string, length: number, at: number) => Field>> = {
+  value: (wrong, length, at) => ["x-a", "v".repeat(at) + wrong + "v".repeat(length - at - 1)],
+  name: (wrong, length, at) => ["n".repeat(at) + wrong + "n".repeat(length - at - 1), "1"],
+};
+const wrongIn: Readonly<Record<string, readonly string[]>> = {
+  value: ["\0", "\n", "\r"],
+  name: ["\0", "\n", "\r", "A", "Z", " ", ":", "\x7f", "\xe9", "("],
+};
+
+for (const [where, make] of Object.entries(anywhere)) {
+  test(`abuse 6, HTTP/2: octets that do not belong into a ${where} are found at any place`, async (t) => {
+    const http2 = { resetBudget: { burst: 100_000 } };
+    const own = await startEdge(t, proxyTo(upstream.url, { listener: { http2 } }));
+    const peer = await H2Peer.open(t, { port: own.port("main") });
+    let stream = 1;
+    for (let length = 1; length <= 20; length += 1) {
+      const places = Array.from({ length }, (_, at) => at).filter(
+        (at) => where === "value" || at > 0 || length === 1,
+      );
+      const fields = (wrongIn[where] ?? []).flatMap((wrong) => places.map((at) => make(wrong, length, at)));
+      for (const field of fields) {
+        await peer.send(headers(stream, encode(request(field))));
+        assert.equal(await peer.outcome(stream), "PROTOCOL_ERROR", JSON.stringify(field));
+        stream += 2;
+      }
+    }
+    await peer.send(peer.request(stream, { path: "/after" }));
+    assert.equal(await peer.outcome(stream), "200");
+    neverSeen();
+  });
 }
 
 // What comes behind a good head: the content and the trailers.
