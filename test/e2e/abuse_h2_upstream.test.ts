@@ -17,9 +17,9 @@ import {
   windowUpdate,
 } from "../support/h2_frames.ts";
 import { endlessly, endOf, head, type Lie, LiedTo, saying, slug } from "../support/h2_lies.ts";
-import { maxWindow } from "../support/h2_peer.ts";
+import { H2Peer, maxWindow } from "../support/h2_peer.ts";
 import { respond, responseHead } from "../support/h2_raw_upstream.ts";
-import { encode, firstDynamicIndex, indexed, literal } from "../support/hpack.ts";
+import { encode, type Field, firstDynamicIndex, indexed, literal } from "../support/hpack.ts";
 import { residentBytes } from "../support/process_facts.ts";
 import { askIn, versions } from "../support/versions.ts";
 
@@ -178,3 +178,24 @@ for (const [what, lie] of Object.entries({ ...unbelievable, ...refusals })) {
     });
   }
 }
+
+test("abuse 23: octets that do not belong into a response's fields are found at any place", async (t) => {
+  const padded = (wrong: string, length: number, at: number): string =>
+    "v".repeat(at) + wrong + "v".repeat(length - at - 1);
+  const lengths = Array.from({ length: 18 }, (_, i) => i + 1);
+  const wrong = lengths.flatMap((length) =>
+    Array.from({ length }, (_, at) => ["\0", "\n", "\r"].map((octet) => padded(octet, length, at))).flat(),
+  );
+  const lies: readonly Field[] = [
+    ...wrong.map((value): Field => ["x-a", value]),
+    ...wrong.map((value): Field => [`n${value}`, "1"]),
+  ];
+  await lied.by(t, (peer, { stream, path }) => {
+    void peer.send(...respond(stream, "ok", [lies[Number(path.slice(1))] ?? ["x-a", "1"]]));
+  });
+  const peer = await H2Peer.open(t, target);
+  for (const [i, field] of lies.entries()) {
+    await peer.send(peer.request(2 * i + 1, { path: `/${i}` }));
+    assert.equal(await peer.outcome(2 * i + 1), "502", JSON.stringify(field));
+  }
+});
