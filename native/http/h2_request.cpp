@@ -46,7 +46,7 @@ size_t H2RequestReader::pseudo_of(std::string_view name) noexcept {
   }
 }
 
-void H2RequestReader::begin() {
+void H2RequestReader::begin() noexcept {
   end();
   kept_.reserve(kTypicalFields);
 }
@@ -92,7 +92,7 @@ void H2RequestReader::keep(nghttp2_rcbuf* name, nghttp2_rcbuf* value, FieldId id
   kept_.push_back({name, value, id, crumb});
 }
 
-bool H2RequestReader::add(nghttp2_rcbuf* name_buffer, nghttp2_rcbuf* value_buffer) {
+bool H2RequestReader::add(nghttp2_rcbuf* name_buffer, nghttp2_rcbuf* value_buffer) noexcept {
   const std::string_view name = view(name_buffer);
   const std::string_view value = view(value_buffer);
   const bool pseudo = name.starts_with(':');
@@ -216,7 +216,7 @@ H2RequestReader::Result H2RequestReader::check_target(RequestHead& head, Refusal
   return Result::refused;
 }
 
-H2RequestReader::Result H2RequestReader::read(RequestHead& head, bool ended, Refusal& refusal) {
+H2RequestReader::Result H2RequestReader::read(RequestHead& head, bool ended, Refusal& refusal) noexcept {
   head.clear();
   head.version = Version::http2;
   head.head_bytes = static_cast<uint32_t>(total_bytes_);

@@ -23,9 +23,9 @@ class H2RequestReader {
   H2RequestReader(const H2RequestReader&) = delete;
   H2RequestReader& operator=(const H2RequestReader&) = delete;
 
-  void begin();
+  void begin() noexcept;
   // False if the block is so far over the limits that only bad intent explains it.
-  [[nodiscard]] bool add(nghttp2_rcbuf* name, nghttp2_rcbuf* value);
+  [[nodiscard]] bool add(nghttp2_rcbuf* name, nghttp2_rcbuf* value) noexcept;
 
   enum class Result : uint8_t {
     request,
@@ -33,7 +33,7 @@ class H2RequestReader {
     malformed,  // to be reset (RFC 9113 section 8.1.1)
   };
   // The block is complete; `ended` if no content follows. The head's views live until end().
-  [[nodiscard]] Result read(RequestHead& head, bool ended, Refusal& refusal);
+  [[nodiscard]] Result read(RequestHead& head, bool ended, Refusal& refusal) noexcept;
   // Of a RequestHead with Priority, or empty.
   [[nodiscard]] std::string_view priority() const noexcept { return priority_; }
   // HEAD, as far as is known.

@@ -106,8 +106,8 @@ class H2ServerCodec final : public ServerCodec, private H2Session {
   H2Budget controls_;
   ServerEvents* events_ = nullptr;  // within calls that bring them
   Refusal broken_;                  // why the connection is given up; still to be told
-  uint32_t broken_code_ = 0;
-  StreamId last_id_ = 0;  // the client's last request
+  uint32_t own_code_ = 0;           // of the GOAWAY that we were told to send
+  StreamId last_id_ = 0;            // the client's last request
   uint32_t continuations_ = 0;
   bool feeding_ = false;  // what came in is being read
   bool own_goaway_ = false;

@@ -143,7 +143,7 @@ void H2ServerCodec::frame_sent(const nghttp2_frame& frame) noexcept {
       return;
     }
     case NGHTTP2_GOAWAY:
-      if (frame.goaway.error_code == NGHTTP2_NO_ERROR || own_goaway_) return;
+      if (frame.goaway.error_code == NGHTTP2_NO_ERROR || frame.goaway.error_code == own_code_) return;
       broken_ = {400,
                  h2_reason(frame.goaway.error_code)};  // found by nghttp2, which ignores all that follows
       return;
@@ -156,6 +156,7 @@ void H2ServerCodec::announce_close(StreamError error, bool final) {
   closing_ = true;
   if (dead()) return;
   own_goaway_ = true;
+  own_code_ = h2_error_code(error);
   if (final)
     (void)nghttp2_submit_goaway(session(), NGHTTP2_FLAG_NONE,
                                 nghttp2_session_get_last_proc_stream_id(session()), h2_error_code(error),

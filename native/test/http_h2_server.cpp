@@ -327,6 +327,15 @@ TEST(H2ServerCodec, SaysFarewellInTwoSteps) {
   EXPECT_EQ(expected, peer.goaways);
 }
 
+TEST(H2ServerCodec, TellsErrorsBehindItsFarewell) {
+  H2Server server;
+  server.receive(greeting() + headers(1, get()));
+  server.codec.announce_close(StreamError::calm, true);
+  EXPECT_EQ("[1 GET / h][1 end ]", server.notes.text);
+  server.receive(frame(NGHTTP2_PING, 0, 0, "short"));
+  EXPECT_EQ("[1 GET / h][1 end ][error http2-frame-size]", server.notes.text);
+}
+
 TEST(H2ServerCodec, CanBeClosedWithinItsEvents) {
   for (const char* moment : {"request", "data", "end"}) {
     H2Server server;
