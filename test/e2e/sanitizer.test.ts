@@ -55,7 +55,6 @@ function configuration(
   site: { certFile: string; keyFile: string },
   round: number,
 ): Config {
-  const secure = secureProxyTo(good.url, { site });
   const timeouts = {
     requestHeaders: "400ms",
     requestBody: "400ms",
@@ -63,6 +62,7 @@ function configuration(
     handshake: "1s",
     write: "1s",
   };
+  const secure = secureProxyTo(good.url, { site }, { listener: { timeouts } });
   const passive = { consecutiveFailures: 3, baseEjectionTime: "200ms" };
   const app = {
     servers: [{ url: good.url }, { url: bad.url }],
