@@ -70,8 +70,9 @@ bool is_target(std::string_view text) noexcept {
 Parsed take_request_line(RequestParse& parse) noexcept {
   if (const Parsed method = take_method(parse); method != Parsed::complete) return method;
   if (const Parsed target = take_target(parse); target != Parsed::complete) return target;
-  // A line with neither a target nor a version is another protocol's.
+  // A line with neither a target nor a version is another protocol's; one of them is known.
   const char* reason = is_target(parse.raw_target) ? "bad-version" : "not-http";
+  if (parse.head.method_name == "PROXY") reason = "unexpected-proxy-header";
   bool unsupported = false;
   const Parsed version = take_version(parse.cursor, parse.head.version, unsupported);
   if (unsupported) return parse.refuse(505, "unsupported-version");

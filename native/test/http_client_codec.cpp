@@ -110,7 +110,7 @@ TEST(H1ClientCodec, OpensATunnelOnlyIfOneWasAskedFor) {
   const std::string head =
       "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
   for (uint32_t seed = 0; seed < 20; ++seed)
-    EXPECT_EQ("[response 101]\r\n\r\nanything",
+    EXPECT_EQ("[response 101]\r\n\r\nanything[end ]",
               exchange(head + "\r\n\r\nanything", {.upgrade = true}, seed).events);
   EXPECT_EQ("[error 502 unexpected-101]", exchange(head + "x").events);
 }
