@@ -18,10 +18,11 @@ import { markdown, type Results } from "./report.ts";
 import { median } from "./statistics.ts";
 import { type SampleRecord, summarize } from "./summary.ts";
 import { syscallTable } from "./syscalls.ts";
-import { type Load, WORKLOADS, type Workload } from "./workloads.ts";
+import { type Load, type Sample, SpoiledSample, WORKLOADS, type Workload } from "./workloads.ts";
 
 const PROXIES: readonly Contender[] = [nginx, haproxy, mangoEdge];
 const EXIT_USAGE = 2;
+const ATTEMPTS = 3;
 
 function progress(text: string): void {
   process.stderr.write(`${text}\n`);
@@ -44,6 +45,21 @@ function requireTools(options: BenchOptions): boolean {
   return false;
 }
 
+// A measurement in which a request failed says nothing, and is repeated; what fails every time ends the bench.
+async function sampleOf(lab: Lab, proxy: Contender, workload: Workload, load: Load): Promise<Sample> {
+  for (let attempt = 1; ; attempt++) {
+    const running = await proxy.start(lab, workload.setup);
+    try {
+      return await workload.measure(lab, running, load);
+    } catch (error) {
+      if (!(error instanceof SpoiledSample) || attempt === ATTEMPTS) throw error;
+      progress(`${workload.name}: ${error.message}; measured again`);
+    } finally {
+      await running.stop();
+    }
+  }
+}
+
 // Each round measures every proxy, starting with another one, so that slow drift of the machine hits all alike.
 async function measure(
   lab: Lab,
@@ -58,9 +74,7 @@ async function measure(
     for (let turn = 0; turn < able.length; turn++) {
       const proxy = able[(round + turn) % able.length];
       if (proxy === undefined) continue;
-      const running = await proxy.start(lab, workload.setup);
-      const sample = await workload.measure(lab, running, load);
-      await running.stop();
+      const sample = await sampleOf(lab, proxy, workload, load);
       records.push({ workload: workload.name, proxy: proxy.name, round, sample });
       progress(`${workload.name} ${round + 1}/${options.rounds} ${proxy.name}: ${print(sample)}`);
     }

@@ -49,12 +49,14 @@ const H2_LOAD = `${H2_CONNECTIONS} x ${H2_STREAMS} streams`;
 const WARM_UP_SECONDS = 1;
 const WARM_UP_SESSIONS = 64;
 
+export class SpoiledSample extends Error {}
+
 // CPU time of all the proxy's threads over a run. Opening the 64 connections is in it: less than 1% of five seconds.
 async function withCpu(proxy: RunningProxy, traffic: () => Promise<Traffic>): Promise<Sample> {
   const before = cpuNanoseconds(proxy.pids);
   const { requests, requestsPerSecond, errors, ...latencies } = await traffic();
   const spent = cpuNanoseconds(proxy.pids) - before;
-  if (errors > 0) throw new Error(`${proxy.name}: ${errors} failed requests`);
+  if (errors > 0) throw new SpoiledSample(`${proxy.name}: ${errors} failed requests`);
   const { p50Us, p99Us } = latencies;
   const known = { ...(p50Us === undefined ? {} : { p50Us }), ...(p99Us === undefined ? {} : { p99Us }) };
   return { cpuUs: spent / 1_000 / requests, requestsPerSecond, ...known };
