@@ -48,8 +48,10 @@ export async function hostileTable(
     for (const proxy of able) {
       const running = await proxy.start(lab, "exposed");
       const { peak, after, ended } = await suffer(lab, running, attack, seconds);
+      const cell = `${mebibytes(peak)} (${mebibytes(after)}), ${ended}`;
+      process.stderr.write(`${attack.name} ${proxy.name}: ${cell}\n`);
       await running.stop();
-      row.push(`${mebibytes(peak)} (${mebibytes(after)}), ${ended}`);
+      row.push(cell);
     }
     rows.push(row);
   }
