@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/h1_lines.h"
 
+#include <algorithm>
+
 #include "http/chars.h"
 
 #if defined(__SSE2__)
@@ -96,6 +98,17 @@ Parsed take_version(Cursor& cursor, Version& version, bool& unsupported) noexcep
   version = at[-1] == '0' ? Version::http10 : Version::http11;
   cursor.at = at;
   return Parsed::complete;
+}
+
+std::string_view find_text_field(std::string_view rest, std::string_view name) noexcept {
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find("\r\n"), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    if (line.size() > name.size() && line[name.size()] == ':' && starts_with_ignore_case(line, name))
+      return trim(line.substr(name.size() + 1));
+    rest.remove_prefix(std::min(end + 2, rest.size()));
+  }
+  return {};
 }
 
 }  // namespace mango::http

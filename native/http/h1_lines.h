@@ -28,4 +28,7 @@ struct Cursor {
 // The first byte in [at, end) that may not stand in a field value, or end.
 [[nodiscard]] const char* find_value_end(const char* at, const char* end) noexcept;
 
+// The value of the first field of that name in the text of a head or of trailers, or empty.
+[[nodiscard]] std::string_view find_text_field(std::string_view text, std::string_view name) noexcept;
+
 }  // namespace mango::http

@@ -8,6 +8,7 @@
 #include <new>
 #include <utility>
 
+#include "http/h1_lines.h"
 #include "http/h2_fields.h"
 
 namespace mango::http {

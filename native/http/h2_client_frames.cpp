@@ -21,23 +21,6 @@ bool brings_content(const nghttp2_frame_hd& head) noexcept {
   return (head.flags & NGHTTP2_FLAG_END_STREAM) != 0 || (head.length != 0 && !padding);
 }
 
-const char* reason_of(uint32_t code) noexcept {
-  switch (code) {
-    case NGHTTP2_FLOW_CONTROL_ERROR:
-      return "http2-flow-control";
-    case NGHTTP2_FRAME_SIZE_ERROR:
-      return "http2-frame-size";
-    case NGHTTP2_COMPRESSION_ERROR:
-      return "http2-compression";
-    case NGHTTP2_STREAM_CLOSED:
-      return "http2-stream-closed";
-    case NGHTTP2_INTERNAL_ERROR:
-      return "http2-internal";
-    default:
-      return "http2-protocol";
-  }
-}
-
 }  // namespace
 
 // --- nghttp2's callbacks ---
@@ -273,7 +256,7 @@ void H2ClientCodec::fail(uint32_t code, const char* reason) noexcept {
 
 // nghttp2 says so when it gives the connection up, and only then.
 void H2ClientCodec::goaway_sent(uint32_t code) noexcept {
-  if (code != NGHTTP2_NO_ERROR) fail(code, settled_ ? reason_of(code) : "not-http2");
+  if (code != NGHTTP2_NO_ERROR) fail(code, settled_ ? h2_reason(code) : "not-http2");
 }
 
 // --- nghttp2's settings ---

@@ -6,6 +6,8 @@
 #include <cstring>
 
 #include "http/chars.h"
+#include "http/h1_lines.h"
+#include "http/h2_field_rules.h"
 
 namespace mango::http {
 
@@ -68,17 +70,6 @@ std::string_view without_blanks(const char* at, const char* end) noexcept {
 
 }  // namespace
 
-std::string_view find_text_field(std::string_view rest, std::string_view name) noexcept {
-  while (!rest.empty()) {
-    const size_t end = std::min(rest.find("\r\n"), rest.size());
-    const std::string_view line = rest.substr(0, end);
-    if (line.size() > name.size() && line[name.size()] == ':' && starts_with_ignore_case(line, name))
-      return trim(line.substr(name.size() + 1));
-    rest.remove_prefix(std::min(end + 2, rest.size()));
-  }
-  return {};
-}
-
 bool take_text_line(std::span<char>& text, std::span<char>& line) noexcept {
   if (text.empty()) return false;
   const auto* const end = static_cast<const char*>(std::memchr(text.data(), '\r', text.size()));
@@ -106,22 +97,10 @@ void H2Fields::lend() noexcept {
 }
 
 bool H2Fields::passes(FieldId id, std::string_view name, std::string_view value) const noexcept {
-  switch (id) {
-    case FieldId::connection:
-    case FieldId::keep_alive:
-    case FieldId::proxy_connection:
-    case FieldId::transfer_encoding:
-    case FieldId::upgrade:
-    case FieldId::host:
-    case FieldId::http2_settings:
-      return false;
-    case FieldId::te:
-      return equals_ignore_case(value, "trailers");
-    case FieldId::other:
-      return !upgrade_ || (name != "sec-websocket-key" && name != "sec-websocket-accept");
-    default:
-      return true;
-  }
+  if (is_h2_forbidden(id, value)) return false;
+  if (id == FieldId::other)
+    return !upgrade_ || (name != "sec-websocket-key" && name != "sec-websocket-accept");
+  return id != FieldId::host && id != FieldId::http2_settings;
 }
 
 bool H2Fields::read_line(std::span<char> name, std::string_view value) noexcept {

@@ -72,9 +72,6 @@ class H2ResponseFields final : public FieldSink {
   std::array<char, kScratchBytes> scratch_;
 };
 
-// The value of the first field of that name in a head's text, or empty.
-[[nodiscard]] std::string_view find_text_field(std::string_view head, std::string_view name) noexcept;
-
 // Takes the line up to CRLF off the front; false at the end.
 [[nodiscard]] bool take_text_line(std::span<char>& text, std::span<char>& line) noexcept;
 

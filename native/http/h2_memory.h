@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <new>
 #include <string>
+#include <string_view>
 
 namespace mango::http {
 
@@ -34,6 +35,12 @@ struct H2Allocator {
     return true;
   }
 };
+
+// Of nghttp2's counted text; lives as long as the buffer does.
+[[nodiscard]] inline std::string_view text_of(nghttp2_rcbuf* buffer) noexcept {
+  const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
+  return {reinterpret_cast<const char*>(bytes.base), bytes.len};
+}
 
 // Bytes that wait within a stream.
 using H2String = std::basic_string<char, std::char_traits<char>, H2Allocator<char>>;

@@ -21,11 +21,6 @@ constexpr std::string_view kCrumbGlue = "; ";
 constexpr const char* kBadField = "http2-bad-field";
 constexpr const char* kBadMessage = "http2-bad-message";
 
-std::string_view view(nghttp2_rcbuf* buffer) noexcept {
-  const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
-  return {reinterpret_cast<const char*>(bytes.base), bytes.len};
-}
-
 }  // namespace
 
 // --- field by field ---
@@ -85,7 +80,7 @@ const char* H2RequestReader::check_field(std::string_view name, std::string_view
 }
 
 void H2RequestReader::keep(nghttp2_rcbuf* name, nghttp2_rcbuf* value, FieldId id) {
-  const bool crumb = id == FieldId::other && view(name) == kCookie;
+  const bool crumb = id == FieldId::other && text_of(name) == kCookie;
   if (crumb) ++crumbs_;
   nghttp2_rcbuf_incref(name);
   nghttp2_rcbuf_incref(value);
@@ -93,8 +88,8 @@ void H2RequestReader::keep(nghttp2_rcbuf* name, nghttp2_rcbuf* value, FieldId id
 }
 
 bool H2RequestReader::add(nghttp2_rcbuf* name_buffer, nghttp2_rcbuf* value_buffer) noexcept {
-  const std::string_view name = view(name_buffer);
-  const std::string_view value = view(value_buffer);
+  const std::string_view name = text_of(name_buffer);
+  const std::string_view value = text_of(value_buffer);
   const bool pseudo = name.starts_with(':');
   total_bytes_ += name.size() + value.size() + kFieldOverhead;
   if (total_bytes_ > kBombFactor * limits_.head_bytes) return false;
@@ -115,14 +110,14 @@ bool H2RequestReader::add(nghttp2_rcbuf* name_buffer, nghttp2_rcbuf* value_buffe
 void H2RequestReader::push_fields(RequestHead& head) {
   bool cookies_pushed = false;
   for (const Kept& kept : kept_) {
-    const std::string_view name = view(kept.name);
+    const std::string_view name = text_of(kept.name);
     if (kept.id == FieldId::host || name.starts_with(':')) continue;  // the target and the authority say it
     if (kept.crumb && crumbs_ > 1) {
       if (!cookies_pushed) (void)head.fields.push({kCookie, join_crumbs(), FieldId::other});
       cookies_pushed = true;
     } else {
       (void)head.fields.push(
-          {name, view(kept.value), kept.id});  // limits_ allow no more than there is room for
+          {name, text_of(kept.value), kept.id});  // limits_ allow no more than there is room for
     }
   }
 }
@@ -131,7 +126,7 @@ std::string_view H2RequestReader::join_crumbs() {
   for (const Kept& kept : kept_) {
     if (!kept.crumb) continue;
     if (!cookies_.empty()) cookies_.append(kCrumbGlue);
-    cookies_.append(view(kept.value));
+    cookies_.append(text_of(kept.value));
   }
   return cookies_;
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/h2_response.h"
 
-#include <array>
-
 #include "http/chars.h"
 #include "http/h1_body.h"
 #include "http/h1_lines.h"
 #include "http/h1_semantics.h"
+#include "http/h2_field_rules.h"
 #include "http/h2_limits.h"
 #include "http/status.h"
 
@@ -17,35 +16,10 @@ namespace {
 constexpr BodyLimits kTrailerLimits;
 constexpr uint32_t kLineOverhead = 4;  // ": " and CRLF
 
-// RFC 9113 section 8.2.2: fields of one connection have no meaning here, and a trap in them elsewhere.
-bool is_connection_specific(FieldId id, std::string_view value) noexcept {
-  switch (id) {
-    case FieldId::connection:
-    case FieldId::keep_alive:
-    case FieldId::proxy_connection:
-    case FieldId::transfer_encoding:
-    case FieldId::upgrade:
-      return true;
-    case FieldId::te:
-      return !equals_ignore_case(value, "trailers");
-    default:
-      return false;
-  }
-}
-
-constexpr std::array<bool, 256> kNameChars = [] {
-  std::array<bool, 256> table{};
-  for (size_t c = 0; c < table.size(); ++c)
-    table[c] = (detail::kCharClasses[c] & kTokenChar) != 0 && (c < 'A' || c > 'Z');
-  return table;
-}();
-
 // A token in lower case (RFC 9113 section 8.2.1): null, or what is wrong with it.
 const char* check_name(std::string_view name) noexcept {
+  if (is_h2_name(name)) return nullptr;
   if (name.empty()) return "empty-field-name";
-  bool good = true;
-  for (const char c : name) good &= kNameChars[static_cast<uint8_t>(c)];
-  if (good) return nullptr;
   return is_token(name) ? "upper-case-field-name" : "bad-field-name";
 }
 
@@ -104,7 +78,7 @@ const char* H2ResponseBlock::check_field(const Field& field) const noexcept {
   const char* const value_end = field.value.data() + field.value.size();
   if (find_value_end(field.value.data(), value_end) != value_end) return "control-character";
   if (is_padded(field.value)) return "padded-field-value";
-  if (is_connection_specific(field.id, field.value)) return "connection-specific-field";
+  if (is_h2_forbidden(field.id, field.value)) return "connection-specific-field";
   if (kind_ == Kind::head && status_ == 0) return "missing-status";
   return nullptr;
 }

@@ -58,9 +58,4 @@ class H2ResponseBlock {
   Kind kind_ = Kind::head;
 };
 
-[[nodiscard]] inline std::string_view text_of(nghttp2_rcbuf* buffer) noexcept {
-  const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
-  return {reinterpret_cast<const char*>(bytes.base), bytes.len};
-}
-
 }  // namespace mango::http

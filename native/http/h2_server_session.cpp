@@ -10,11 +10,6 @@ namespace {
 
 constexpr uint64_t kUnlimitedRate = uint64_t{1} << 40;
 
-std::string_view view(nghttp2_rcbuf* buffer) noexcept {
-  const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
-  return {reinterpret_cast<const char*>(bytes.base), bytes.len};
-}
-
 const char* reason_of_error(int error) noexcept {
   switch (error) {
     case NGHTTP2_ERR_FLOW_CONTROL:
@@ -51,7 +46,7 @@ struct H2ServerCodec::Callbacks {
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
       if (!codec.reader_.add(name, value)) codec.fail(kHeaderBomb, NGHTTP2_ENHANCE_YOUR_CALM);
     } else if (Exchange* const exchange = codec.find(frame->hd.stream_id)) {
-      codec.take_trailer(*exchange, view(name), view(value));
+      codec.take_trailer(*exchange, text_of(name), text_of(value));
     }
     return verdict(codec);
   }

@@ -54,7 +54,9 @@ class RawClientCodec final : public ClientCodec {
   explicit RawClientCodec(Sink& sink) noexcept : sink_(sink) {}
 
   [[nodiscard]] Stream* start(const RequestStart&) override {
-    return capacity() == 0 ? nullptr : (open_ = true, &stream_);
+    if (used_) return nullptr;
+    used_ = open_ = true;
+    return &stream_;
   }
   [[nodiscard]] size_t send_data(Stream&, std::string_view content) override { return sink_.offer(content); }
   [[nodiscard]] bool send_end(Stream&, std::string_view) override {
@@ -77,9 +79,7 @@ class RawClientCodec final : public ClientCodec {
     if (open_) events.on_request_writable(stream_);
   }
   [[nodiscard]] bool resume(Stream&, ClientEvents&) override { return false; }
-  [[nodiscard]] size_t capacity() const noexcept override {
-    return stream_.user == nullptr && !open_ ? 1 : 0;
-  }
+  [[nodiscard]] size_t capacity() const noexcept override { return used_ ? 0 : 1; }
   [[nodiscard]] bool reusable() const noexcept override { return false; }
   [[nodiscard]] bool tunnels() const noexcept override { return true; }
   [[nodiscard]] bool settled() const noexcept override { return true; }
@@ -88,6 +88,7 @@ class RawClientCodec final : public ClientCodec {
  private:
   Sink& sink_;
   Stream stream_{.id = 1};
+  bool used_ = false;
   bool open_ = false;
 };
 

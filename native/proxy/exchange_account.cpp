@@ -45,7 +45,7 @@ void Exchange::note_request(const http::RequestHead& head) {
 void Exchange::note_connection() {
   std::string& text = worker_.line();
   text.clear();
-  JsonLine(text).text("protocol", session_->secure() ? "TLS" : "TCP");
+  JsonLine(text).text("protocol", session_->protocol());
   note_ = worker_.buffers().keep(std::string_view(text).substr(1));
 }
 

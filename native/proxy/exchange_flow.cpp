@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What flows through an exchange: request content up, response heads and content down, tunnels both ways.
-#include <strings.h>
-
-#include <algorithm>
 #include <charconv>
 
+#include "http/h1_lines.h"
 #include "proxy/exchange.h"
 #include "proxy/session.h"
 
@@ -15,7 +13,6 @@ namespace {
 constexpr int kGrpcUnknown = 2;
 
 int parse_grpc_status(std::string_view text) noexcept {
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   int status = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), status);
   return error == std::errc() && status >= 0 && status <= 16 ? status : kGrpcUnknown;
@@ -123,7 +120,7 @@ size_t Exchange::on_response_data(std::string_view content) {
   if (taken == content.size()) {
     stalled_ms_ = 0;
   } else if (up_ != nullptr) {
-    session_->watch_output(*this);
+    session_->watch_output();
     if (session_->codec().multiplexed() && (stalled_ms_ == 0 || taken > 0))
       stalled_ms_ = worker_.loop().now_ms();
   }
@@ -155,14 +152,8 @@ void Exchange::note_grpc_status(const http::FieldList& fields) noexcept {
 }
 
 void Exchange::note_grpc_trailers(std::string_view trailers) noexcept {
-  constexpr std::string_view kName = "grpc-status:";
-  while (!trailers.empty()) {
-    const size_t end = std::min(trailers.find("\r\n"), trailers.size());
-    const std::string_view line = trailers.substr(0, end);
-    if (line.size() > kName.size() && ::strncasecmp(line.data(), kName.data(), kName.size()) == 0)
-      grpc_status_ = parse_grpc_status(line.substr(kName.size()));
-    trailers.remove_prefix(std::min(end + 2, trailers.size()));
-  }
+  const std::string_view status = http::find_text_field(trailers, "grpc-status");
+  if (!status.empty()) grpc_status_ = parse_grpc_status(status);
 }
 
 // --- tunnels

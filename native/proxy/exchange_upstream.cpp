@@ -163,14 +163,12 @@ void Exchange::wait_for_room() {
     set_deadline();
     return;
   }
-  UpstreamConnection* full = upstream_;
-  if (upgrade_ && !full->codec().tunnels()) {
-    detach_upstream();
-    fail(config::Trigger::upstream_connect_error, "upstream_without_extended_connect");
-    return;
-  }
+  const bool no_tunnels = upgrade_ && !upstream_->codec().tunnels();
   detach_upstream();
-  on_upstream_full();
+  if (no_tunnels)
+    fail(config::Trigger::upstream_connect_error, "upstream_without_extended_connect");
+  else
+    on_upstream_full();
 }
 
 // --- failure

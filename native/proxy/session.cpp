@@ -42,7 +42,7 @@ std::string_view to_string(SessionState state) noexcept {
 }
 
 Session::Session(Worker& worker, std::shared_ptr<Listener> listener, uint64_t id, const net::Endpoint& peer)
-    : net::Connection(worker.io()),
+    : CodecConnection(worker.io()),
       worker_(worker),
       listener_(std::move(listener)),
       timer_(*this),

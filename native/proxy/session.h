@@ -12,9 +12,8 @@
 #include <string>
 #include <string_view>
 
-#include "http/codec.h"
-#include "net/connection.h"
 #include "proxy/address_set.h"
+#include "proxy/codec_connection.h"
 #include "proxy/json_line.h"
 #include "proxy/listener.h"
 #include "proxy/proxy_header.h"
@@ -38,10 +37,7 @@ enum class SessionState : uint8_t {
 };
 [[nodiscard]] std::string_view to_string(SessionState state) noexcept;
 
-class Session final : public net::Connection,
-                      public net::TimerTarget,
-                      public http::ServerEvents,
-                      public http::Sink {
+class Session final : public CodecConnection, public net::TimerTarget, public http::ServerEvents {
  public:
   Session(Worker& worker, std::shared_ptr<Listener> listener, uint64_t id, const net::Endpoint& peer);
 
@@ -62,7 +58,7 @@ class Session final : public net::Connection,
   // Content that an exchange did not take can be offered to it again.
   void resume_request(Exchange& exchange);
   // The client takes too little: its deadline is to be watched.
-  void watch_output(Exchange&) { schedule(); }
+  void watch_output() { schedule(); }
   // Gives the client's side of an exchange up, whether or not its response is whole: FIN after what is
   // queued, or where there are others the end of its stream.
   void cut(Exchange& exchange);
@@ -116,11 +112,6 @@ class Session final : public net::Connection,
   [[nodiscard]] std::string_view upstream_name() const noexcept;
   void log_members(JsonLine& line) const;
 
-  // http::Sink
-  bool put(std::string_view bytes) override { return write(bytes); }
-  size_t offer(std::string_view bytes) override { return write_through(bytes); }
-  bool congested() noexcept override { return net::Connection::congested(); }
-  void finish() override { finish_output(); }
   // net::Connection
   size_t on_input(std::span<char> bytes) override;
   void on_input_end(net::Io io) override;
@@ -160,7 +151,7 @@ class Session final : public net::Connection,
   [[nodiscard]] bool admits_client();
   [[nodiscard]] bool find_room();
   void begin_transport();
-  void begin_protocol();
+  [[nodiscard]] net::SslPointer make_ssl();
   void begin_bytes();
   [[nodiscard]] bool choose_codec(std::span<char> bytes);
   void use_http1();
@@ -193,9 +184,7 @@ class Session final : public net::Connection,
   void link(Exchange& exchange) noexcept;
   void unlink(Exchange& exchange) noexcept;
   // The exchange there is, where there can be only one: a trouble of the session is its trouble.
-  [[nodiscard]] Exchange* sole() const noexcept {
-    return codec_ && codec_->multiplexed() ? nullptr : exchanges_;
-  }
+  [[nodiscard]] Exchange* sole() const noexcept { return multiplexed() ? nullptr : exchanges_; }
   [[nodiscard]] bool multiplexed() const noexcept { return codec_ && codec_->multiplexed(); }
 
   // Timeouts: one timer, set no later than the next deadline; when it fires the deadline is computed again.

@@ -25,8 +25,7 @@ void Session::open(net::Stream stream) {
     preamble_->in_proxy_header = proxied;
   }
   if (secure_ && !proxied) {
-    handshake_snapshot_ = listener_->view()->snapshot;
-    net::SslPointer ssl = parts.tls->accept();
+    net::SslPointer ssl = make_ssl();
     if (!ssl || !stream.start_tls(std::move(ssl))) {
       stream.abort();
       finish_close();
@@ -69,17 +68,17 @@ bool Session::find_room() {
 // Where TLS has to wait for a PROXY header it starts here; else it did before the stream was watched.
 void Session::begin_transport() {
   if (!secure_) {
-    if (!preamble_) begin_protocol();
+    if (!preamble_ && listener_config().mode != config::ListenerMode::http) begin_bytes();
     return;
   }
   if (stream().ssl() != nullptr) return;
-  handshake_snapshot_ = listener_->view()->snapshot;
-  net::SslPointer ssl = listener_parts().tls->accept();
+  net::SslPointer ssl = make_ssl();
   if (!ssl || !start_tls(std::move(ssl))) end_now(config::ActionKind::abort);
 }
 
-void Session::begin_protocol() {
-  if (listener_config().mode != config::ListenerMode::http) begin_bytes();
+net::SslPointer Session::make_ssl() {
+  handshake_snapshot_ = listener_->view()->snapshot;
+  return listener_parts().tls->accept();
 }
 
 // No byte need come first: the server may be the one to speak.
@@ -150,7 +149,7 @@ void Session::on_handshake_done() {
   if (listener_config().mode == config::ListenerMode::http)
     http2 ? use_http2() : use_http1();
   else
-    begin_protocol();
+    begin_bytes();
 }
 
 // Where the engine goes on with the keys alone; else the SSL stays and all works the same.

@@ -29,7 +29,7 @@ std::string_view without_port(std::string_view host) noexcept {
 }  // namespace
 
 UpstreamConnection::UpstreamConnection(ServerPool& pool, UpstreamUse use)
-    : net::Connection(pool.worker().io()),
+    : CodecConnection(pool.worker().io()),
       pool_(pool),
       timer_(*this),
       settings_(pool.settings()),

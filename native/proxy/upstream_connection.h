@@ -6,8 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "http/codec.h"
-#include "net/connection.h"
+#include "proxy/codec_connection.h"
 #include "proxy/upstream.h"
 
 namespace mango::proxy {
@@ -24,10 +23,7 @@ enum class UpstreamFailure : uint8_t {
   no_memory,
 };
 
-class UpstreamConnection final : public net::Connection,
-                                 public net::TimerTarget,
-                                 public http::ClientEvents,
-                                 public http::Sink {
+class UpstreamConnection final : public CodecConnection, public net::TimerTarget, public http::ClientEvents {
  public:
   UpstreamConnection(ServerPool& pool, UpstreamUse use);
 
@@ -64,11 +60,6 @@ class UpstreamConnection final : public net::Connection,
   // The exchange is over, cleanly or not (`stream` null: it was not started, or is gone).
   void leave(Exchange& exchange, http::Stream* stream);
 
-  // http::Sink
-  bool put(std::string_view bytes) override { return write(bytes); }
-  size_t offer(std::string_view bytes) override { return write_through(bytes); }
-  bool congested() noexcept override { return net::Connection::congested(); }
-  void finish() override { finish_output(); }
   // net::Connection
   size_t on_input(std::span<char> bytes) override;
   void on_input_end(net::Io io) override;

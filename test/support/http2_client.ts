@@ -14,6 +14,7 @@ import {
 import { connect as connectTcp, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { errorName } from "./h2_frames.ts";
 import { Lines } from "./lines.ts";
 import { type Scope, withPatience } from "./scope.ts";
 
@@ -41,27 +42,8 @@ export interface H2Content {
   readonly trailers?: OutgoingHttpHeaders;
 }
 
-// RFC 9113 section 7, by number.
-const codeNames = [
-  "NO_ERROR",
-  "PROTOCOL_ERROR",
-  "INTERNAL_ERROR",
-  "FLOW_CONTROL_ERROR",
-  "SETTINGS_TIMEOUT",
-  "STREAM_CLOSED",
-  "FRAME_SIZE_ERROR",
-  "REFUSED_STREAM",
-  "CANCEL",
-  "COMPRESSION_ERROR",
-  "CONNECT_ERROR",
-  "ENHANCE_YOUR_CALM",
-  "INADEQUATE_SECURITY",
-  "HTTP_1_1_REQUIRED",
-];
-
 export function h2CodeName(code: number | undefined): string {
-  if (code === undefined || code === 0) return "";
-  return codeNames[code] ?? `code ${code}`;
+  return code === undefined || code === 0 ? "" : errorName(code);
 }
 
 export class H2Client {
