@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// How messages travel: gRPC for "host:port", iceoryx for "iceoryx:NAME". A client is built in for gRPC
+// (grpc_client.h); servers, and iceoryx altogether, are plug-ins beside the library (libmango-ipc-grpc.so,
+// libmango-ipc-iceoryx.so), opened on first use: programs that are only clients never load gRPC's libraries,
+// and iceoryx need not exist.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "ipc/message.h"
+
+namespace mango::ipc {
+
+class ControlClient {
+ public:
+  virtual ~ControlClient() = default;
+  // Sends and waits for the answer, at most timeout_ms. IPC_UNAVAILABLE when there is none; else OK, and the
+  // device's own status is in `response`. Any thread. After fork() the child's first call connects anew.
+  [[nodiscard]] virtual mango_status_e call(const Request& request, Response& response,
+                                            int timeout_ms) noexcept = 0;
+  // Sends without waiting; the answer is taken in passing by later calls, and a failure shows in the session.
+  [[nodiscard]] virtual mango_status_e post(const Request& request) noexcept = 0;
+};
+
+// Answers from whatever thread it likes, exactly once, never late on purpose: transports hold few requests.
+using Answer = std::function<void(const Response&)>;
+using Serve = std::function<void(const Request&, Answer)>;
+
+class ControlServer {
+ public:
+  virtual ~ControlServer() = default;  // stops; no call of Serve follows
+  // "host:port" with the port that was bound, or "iceoryx:NAME".
+  [[nodiscard]] virtual const std::string& path() const noexcept = 0;
+};
+
+// Null on failure, with a status and a sentence.
+struct Failure {
+  mango_status_e status = MANGO_STATUS_OK;
+  std::string message;
+};
+[[nodiscard]] std::unique_ptr<ControlClient> open_client(const std::string& path, Failure& failure);
+[[nodiscard]] std::unique_ptr<ControlServer> open_server(const std::string& path, Serve serve,
+                                                         Failure& failure);
+
+// What a plug-in exports; `path` as given to mango_ipc_open().
+extern "C" {
+using MakeClient = ControlClient*(const std::string& path, Failure& failure);
+using MakeServer = ControlServer*(const std::string& path, Serve serve, Failure& failure);
+}
+constexpr char kMakeClientSymbol[] = "mango_ipc_make_client";
+constexpr char kMakeServerSymbol[] = "mango_ipc_make_server";
+
+}  // namespace mango::ipc
