@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <new>
 
+#include "mango/carrier.h"
+
 namespace mango::kernel {
 
 bool OptionLog::remember(int level, int name, const void* value, socklen_t length) noexcept {
@@ -26,11 +28,11 @@ bool OptionLog::remember(int level, int name, const void* value, socklen_t lengt
   }
 }
 
-int OptionLog::replay(int fd, int family) const noexcept {
+int OptionLog::replay(const Socket& socket, int family) const noexcept {
   for (const Entry& entry : entries_) {
     if (entry.level == IPPROTO_IPV6 && family != AF_INET6) continue;
     const auto length = static_cast<socklen_t>(entry.value.size());
-    if (setsockopt(fd, entry.level, entry.name, entry.value.data(), length) != 0) return errno;
+    if (carrier_set_option(socket, entry.level, entry.name, entry.value.data(), length) != 0) return errno;
   }
   return 0;
 }

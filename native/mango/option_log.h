@@ -10,14 +10,16 @@
 
 namespace mango::kernel {
 
+struct Socket;
+
 class OptionLog {
  public:
   // Remembers the last value of an option. False when memory is out.
   [[nodiscard]] bool remember(int level, int name, const void* value, socklen_t length) noexcept;
 
-  // Sets everything again on fd, in the order of first setting; IPv6 options only if it is IPv6. Returns 0 or
-  // an errno.
-  [[nodiscard]] int replay(int fd, int family) const noexcept;
+  // Sets everything again, in the order of first setting; IPv6 options only if it is IPv6. Returns 0 or an
+  // errno.
+  [[nodiscard]] int replay(const Socket& socket, int family) const noexcept;
 
  private:
   struct Entry {

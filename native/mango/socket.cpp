@@ -8,7 +8,11 @@
 
 #include <cassert>
 
+#include <utility>
+
+#include "device/client.h"
 #include "libmango.h"
+#include "mango/carrier.h"
 #include "mango/counters.h"
 #include "mango/fd_table.h"
 #include "mango/tcp.h"
@@ -46,8 +50,44 @@ void forget_tcp(Handle tcp) noexcept {
 
 void close_descriptor(Socket& socket) noexcept {
   if (socket.tls) socket.tls->say_goodbye();
-  ::close(socket_release_fd(socket));
+  const int fd = socket_release_fd(socket);
+  if (socket.session) {
+    delete std::exchange(socket.session, nullptr);  // closes it
+  } else {
+    ::close(fd);
+  }
   count(Counter::kClosed);
+}
+
+device::Client* device_of(const Socket& socket) noexcept {
+  const Tcp* tcp = tcps().find(socket.tcp);
+  return tcp ? tcp->device.load(std::memory_order_acquire) : nullptr;
+}
+
+// Descriptor numbers of a replaced socket: the new one moves under the old one's.
+int replace_kernel_fd(Socket& socket, int family) noexcept {
+  const int fresh = make_fd(family, socket.nonblocking);
+  if (fresh < 0) return errno;
+  const int error = dup3(fresh, socket.descriptor(), O_CLOEXEC) < 0 ? errno : 0;
+  ::close(fresh);
+  return error;
+}
+
+int replace_session(Socket& socket, int family) noexcept {
+  device::Client* device = device_of(socket);
+  device::Session* fresh = device ? device->open(family, SOCK_CLOEXEC) : nullptr;
+  if (!fresh) return device ? errno : EBADF;
+  const int temporary = fresh->fd();
+  if (dup3(temporary, socket.descriptor(), O_CLOEXEC) < 0) {
+    const int error = errno;
+    delete fresh;
+    return error;
+  }
+  fresh->move_to_fd(socket.descriptor());
+  ::close(temporary);
+  (void)socket.session->release_fd();  // overwritten by dup3
+  delete std::exchange(socket.session, fresh);
+  return fresh->set_nonblocking(socket.nonblocking) == 0 ? 0 : errno;
 }
 
 }  // namespace
@@ -82,6 +122,7 @@ mango_status_e socket_adopt_fd(Socket& socket, int fd, SocketState state) noexce
   if (!fd_table_set(fd, socket.handle)) return MANGO_STATUS_NO_MEMORY;
   socket.bound = false;
   socket.stale = false;
+  socket.dead.store(false, std::memory_order_relaxed);
   socket.fd.store(fd, std::memory_order_relaxed);
   socket_set_state(socket, state);
   return MANGO_STATUS_OK;
@@ -99,11 +140,8 @@ int socket_release_fd(Socket& socket) noexcept {
 }
 
 mango_status_e socket_replace_fd(Socket& socket, int family) noexcept {
-  const int fresh = make_fd(family, socket.nonblocking);
-  if (fresh < 0) return status_of_errno(errno);
-  int error = socket.options ? socket.options->replay(fresh, family) : 0;
-  if (error == 0 && dup3(fresh, socket.descriptor(), O_CLOEXEC) < 0) error = errno;
-  ::close(fresh);
+  int error = socket.session ? replace_session(socket, family) : replace_kernel_fd(socket, family);
+  if (error == 0 && socket.options) error = socket.options->replay(socket, family);
   if (error != 0) return status_of_errno(error);
   socket.ipv6 = family == AF_INET6;
   socket.stale = false;
@@ -111,7 +149,28 @@ mango_status_e socket_replace_fd(Socket& socket, int family) noexcept {
 }
 
 mango_status_e socket_error(const Socket& socket, int error) noexcept {
+  if (socket.dead.load(std::memory_order_relaxed)) return MANGO_STATUS_DEVICE_RESET;
   return socket.state == SocketState::kAborted ? MANGO_STATUS_ABORTED : status_of_errno(error);
+}
+
+mango_status_e socket_open(Socket& socket, int family) noexcept {
+  device::Client* device = device_of(socket);
+  device::Session* session = device ? device->open(family, SOCK_CLOEXEC) : nullptr;
+  if (device && !session) return status_of_errno(errno);
+  const int fd = session ? session->fd() : make_fd(family, false);
+  if (fd < 0) return status_of_errno(errno);
+  socket.nonblocking = false;
+  socket.ipv6 = family == AF_INET6;
+  socket.session = session;
+  const mango_status_e status = socket_adopt_fd(socket, fd, SocketState::kFresh);
+  if (status == MANGO_STATUS_OK) {
+    count(Counter::kOpened);
+  } else if (session) {
+    delete std::exchange(socket.session, nullptr);
+  } else {
+    ::close(fd);
+  }
+  return status;
 }
 
 void socket_drop_tls(Socket& socket) noexcept {
@@ -139,19 +198,13 @@ mango_status_e mango_socket_open(mango_socket_h socket, int* fd) {
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
   if (found->descriptor() >= 0) return MANGO_STATUS_BUSY;
   const Tcp* tcp = tcps().find(found->tcp);
-  if (!tcp || tcp->context.load(std::memory_order_acquire) == kNoHandle) return MANGO_STATUS_INVALID_ARGUMENT;
-  const int made = make_fd(AF_INET, false);
-  if (made < 0) return status_of_errno(errno);
-  found->nonblocking = false;
-  found->ipv6 = false;
-  if (const mango_status_e status = socket_adopt_fd(*found, made, SocketState::kFresh);
-      status != MANGO_STATUS_OK) {
-    ::close(made);
-    return status;
+  if (!tcp ||
+      (!tcp->context.load(std::memory_order_acquire) && !tcp->device.load(std::memory_order_acquire))) {
+    return MANGO_STATUS_INVALID_ARGUMENT;
   }
-  count(Counter::kOpened);
-  if (fd) *fd = made;
-  return MANGO_STATUS_OK;
+  const mango_status_e status = socket_open(*found, AF_INET);
+  if (status == MANGO_STATUS_OK && fd) *fd = found->descriptor();
+  return status;
 }
 
 mango_status_e mango_socket_close(mango_socket_h socket) {
@@ -174,6 +227,8 @@ mango_status_e mango_socket_detach(mango_socket_h socket) {
   Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
   if (found->tls && found->tls->holds_bytes()) return MANGO_STATUS_BUSY;
+  if (found->session && found->session->detach() != 0) return socket_error(*found, errno);
+  delete std::exchange(found->session, nullptr);
   socket_release_fd(*found);
   return MANGO_STATUS_OK;
 }

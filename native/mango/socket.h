@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A socket of the kernel engine: a slot that names a descriptor and what is attached to it. Small on purpose,
+// A socket: a slot that names a descriptor and what is attached to it. Small on purpose,
 // since an idle session is little else: no buffers, TLS state only when TLS is used, remembered options only
 // before connecting.
 #pragma once
@@ -11,6 +11,10 @@
 #include "mango/option_log.h"
 #include "mango/status.h"
 #include "typedef.h"
+
+namespace mango::device {
+class Session;
+}
 
 namespace mango::kernel {
 
@@ -36,8 +40,10 @@ struct Socket {
   bool stale = false;  // so that after a reset the next bind, listen or connect needs a new descriptor
   Handle handle = kNoHandle;
   Handle tcp = kNoHandle;
-  TlsSession* tls = nullptr;     // owned
-  OptionLog* options = nullptr;  // owned
+  std::atomic<bool> dead{false};       // its device was reset: every call but close answers DEVICE_RESET
+  device::Session* session = nullptr;  // owned; null on the kernel engine
+  TlsSession* tls = nullptr;           // owned
+  OptionLog* options = nullptr;        // owned
 
   [[nodiscard]] int descriptor() const noexcept { return fd.load(std::memory_order_relaxed); }
 };
@@ -52,14 +58,17 @@ void socket_set_state(Socket& socket, SocketState next) noexcept;
 // A new handle of tcp, with no descriptor; counts as one of tcp's sockets.
 [[nodiscard]] Socket* socket_make(Handle tcp) noexcept;
 
+// Opens a closed socket of an engine: AF_INET or AF_INET6, blocking, close-on-exec.
+[[nodiscard]] mango_status_e socket_open(Socket& socket, int family) noexcept;
+
 // Gives a closed socket its descriptor, which the socket owns from then on, or not at all when memory is out.
 [[nodiscard]] mango_status_e socket_adopt_fd(Socket& socket, int fd, SocketState state) noexcept;
 
-// Takes the descriptor away without closing it; drops TLS and options.
+// Takes the descriptor away without closing it; drops TLS and options. The session stays the caller's
+// business.
 int socket_release_fd(Socket& socket) noexcept;
 
-// Puts a fresh kernel socket of the given family under the same descriptor number, with options and blocking
-// mode.
+// Puts a fresh socket of the given family under the same descriptor number, with options and blocking mode.
 [[nodiscard]] mango_status_e socket_replace_fd(Socket& socket, int family) noexcept;
 
 // What a failed call means for this socket: after an abort the kernel says ENOTCONN or EPIPE.

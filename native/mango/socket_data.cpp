@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plain bytes in and out: one validated handle, one system call, no allocation, no lock.
-#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <climits>
 #include <ctime>
 
 #include "libmango.h"
-#include "mango/socket.h"
-#include "mango/sys.h"
+#include "mango/carrier.h"
 #include "mango/tls_session.h"
 
 using namespace mango::kernel;
@@ -30,10 +27,10 @@ mango_status_e finish_io(const Socket& socket, ssize_t n, size_t* moved) noexcep
 }
 
 // Pending error of the socket, which reading clears.
-int take_error(int fd) noexcept {
+int take_error(const Socket& socket) noexcept {
   int error = 0;
   socklen_t length = sizeof(error);
-  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+  return carrier_get_option(socket, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
 // The kernel has no event for "all acknowledged": EPOLLOUT speaks of free space, and ACK timestamps
@@ -43,32 +40,34 @@ int take_error(int fd) noexcept {
 constexpr long kFirstPauseNs = 20'000;
 constexpr long kLongestPauseNs = 5'000'000;
 
-bool is_over(int fd) noexcept {
+// A failed session of the device says so in its count of unacknowledged octets.
+bool is_over(const Socket& socket) noexcept {
+  if (socket.session) return false;
   tcp_info info{};
   socklen_t length = sizeof(info);
-  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || info.tcpi_state == TCP_CLOSE;
+  return carrier_get_option(socket, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 ||
+         info.tcpi_state == TCP_CLOSE;
 }
 
 // A hang-up with bytes still queued is either the end, or both directions shut down and the last bytes on
 // their way.
-void pause_unless_over(int fd, long pause_ns) noexcept {
-  pollfd watched{fd, 0, 0};
+void pause_unless_over(const Socket& socket, long pause_ns) noexcept {
+  pollfd watched{socket.descriptor(), 0, 0};
   const timespec pause{0, pause_ns};
-  if (ppoll(&watched, 1, &pause, nullptr) > 0 && !is_over(fd)) nanosleep(&pause, nullptr);
+  if (ppoll(&watched, 1, &pause, nullptr) > 0 && !is_over(socket)) nanosleep(&pause, nullptr);
 }
 
 mango_status_e wait_acknowledged(const Socket& socket) noexcept {
-  const int fd = socket.descriptor();
   for (long pause_ns = kFirstPauseNs;; pause_ns = std::min(pause_ns * 2, kLongestPauseNs)) {
-    const bool over = is_over(fd);  // asked first: what is acknowledged before the end counts
-    int queued = 0;
-    if (ioctl(fd, SIOCOUTQ, &queued) != 0) return socket_error(socket, errno);
+    const bool over = is_over(socket);  // asked first: what is acknowledged before the end counts
+    const int queued = carrier_unacknowledged(socket);
+    if (queued < 0) return socket_error(socket, errno);
     if (queued == 0) return MANGO_STATUS_OK;
     if (over) {
-      const int error = take_error(fd);
+      const int error = take_error(socket);
       return socket_error(socket, error ? error : ECONNRESET);
     }
-    pause_unless_over(fd, pause_ns);
+    pause_unless_over(socket, pause_ns);
   }
 }
 
@@ -80,7 +79,7 @@ mango_status_e mango_socket_send(mango_socket_h socket, const void* buf, size_t 
   Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
   if ((!buf && len) || has_tls(*found)) return MANGO_STATUS_INVALID_ARGUMENT;
-  return finish_io(*found, sys_send(found->descriptor(), buf, len), sent);
+  return finish_io(*found, carrier_send(*found, buf, len), sent);
 }
 
 mango_status_e mango_socket_send_iov(mango_socket_h socket, const struct iovec* iov, int iovcnt,
@@ -89,14 +88,14 @@ mango_status_e mango_socket_send_iov(mango_socket_h socket, const struct iovec* 
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
   if ((!iov && iovcnt) || iovcnt < 0 || iovcnt > IOV_MAX || has_tls(*found))
     return MANGO_STATUS_INVALID_ARGUMENT;
-  return finish_io(*found, sys_send_iov(found->descriptor(), iov, iovcnt), sent);
+  return finish_io(*found, carrier_send_iov(*found, iov, iovcnt), sent);
 }
 
 mango_status_e mango_socket_recv(mango_socket_h socket, void* buf, size_t len, size_t* received) {
   Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
   if ((!buf && len) || !received || has_tls(*found)) return MANGO_STATUS_INVALID_ARGUMENT;
-  return finish_io(*found, sys_recv(found->descriptor(), buf, len), received);
+  return finish_io(*found, carrier_recv(*found, buf, len), received);
 }
 
 mango_status_e mango_socket_recv_iov(mango_socket_h socket, const struct iovec* iov, int iovcnt,
@@ -105,15 +104,15 @@ mango_status_e mango_socket_recv_iov(mango_socket_h socket, const struct iovec* 
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
   const bool bad_iov = (!iov && iovcnt) || iovcnt < 0 || iovcnt > IOV_MAX;
   if (bad_iov || !received || has_tls(*found)) return MANGO_STATUS_INVALID_ARGUMENT;
-  return finish_io(*found, sys_recv_iov(found->descriptor(), iov, iovcnt), received);
+  return finish_io(*found, carrier_recv_iov(*found, iov, iovcnt), received);
 }
 
 mango_status_e mango_socket_get_num_avail(mango_socket_h socket, int* nbytes) {
   Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
   if (!nbytes) return MANGO_STATUS_INVALID_ARGUMENT;
-  int queued = 0;
-  if (ioctl(found->descriptor(), SIOCINQ, &queued) != 0) return socket_error(*found, errno);
+  const int queued = carrier_available(*found);
+  if (queued < 0) return socket_error(*found, errno);
   *nbytes = queued + (found->tls ? static_cast<int>(found->tls->bytes_waiting()) : 0);
   return MANGO_STATUS_OK;
 }

@@ -2,12 +2,11 @@
 // Facts and options of a socket: thin wrappers of the system calls, except where a socket's family is still
 // open.
 #include <netinet/in.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "libmango.h"
+#include "mango/carrier.h"
 #include "mango/fd_table.h"
-#include "mango/socket.h"
 
 using namespace mango::kernel;
 
@@ -18,6 +17,10 @@ mango_status_e remember_option(Socket& socket, int level, int name, const void* 
   if (!socket.options) socket.options = new (std::nothrow) OptionLog;
   const bool kept = socket.options && socket.options->remember(level, name, value, length);
   return kept ? MANGO_STATUS_OK : MANGO_STATUS_NO_MEMORY;
+}
+
+mango_status_e status_of_call(const Socket& socket, int result) noexcept {
+  return result == 0 ? MANGO_STATUS_OK : socket_error(socket, errno);
 }
 
 }  // namespace
@@ -48,14 +51,14 @@ mango_status_e mango_socket_get_name(mango_socket_h socket, struct sockaddr* add
   const Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
   if (!addr || !addrlen) return MANGO_STATUS_INVALID_ARGUMENT;
-  return status_of_result(getsockname(found->descriptor(), addr, addrlen));
+  return status_of_call(*found, carrier_get_name(*found, addr, addrlen));
 }
 
 mango_status_e mango_socket_get_peername(mango_socket_h socket, struct sockaddr* addr, socklen_t* addrlen) {
   const Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
   if (!addr || !addrlen) return MANGO_STATUS_INVALID_ARGUMENT;
-  return status_of_result(getpeername(found->descriptor(), addr, addrlen));
+  return status_of_call(*found, carrier_get_peer(*found, addr, addrlen));
 }
 
 mango_status_e mango_socket_get_option(mango_socket_h socket, int level, int optname, void* optval,
@@ -63,7 +66,7 @@ mango_status_e mango_socket_get_option(mango_socket_h socket, int level, int opt
   const Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
   if (!optval || !optlen) return MANGO_STATUS_INVALID_ARGUMENT;
-  return status_of_result(getsockopt(found->descriptor(), level, optname, optval, optlen));
+  return status_of_call(*found, carrier_get_option(*found, level, optname, optval, optlen));
 }
 
 mango_status_e mango_socket_set_option(mango_socket_h socket, int level, int optname, const void* optval,
@@ -73,8 +76,8 @@ mango_status_e mango_socket_set_option(mango_socket_h socket, int level, int opt
   if (!optval && optlen) return MANGO_STATUS_INVALID_ARGUMENT;
   const bool family_open = found->state == SocketState::kFresh;
   const bool too_early = family_open && level == IPPROTO_IPV6 && !found->ipv6;
-  if (!too_early && setsockopt(found->descriptor(), level, optname, optval, optlen) != 0) {
-    return status_of_errno(errno);
+  if (!too_early && carrier_set_option(*found, level, optname, optval, optlen) != 0) {
+    return socket_error(*found, errno);
   }
   return family_open ? remember_option(*found, level, optname, optval, optlen) : MANGO_STATUS_OK;
 }
@@ -83,8 +86,7 @@ mango_status_e mango_socket_set_nonblocking(mango_socket_h socket, bool enable) 
   Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
   if (found->nonblocking == enable) return MANGO_STATUS_OK;
-  int on = enable ? 1 : 0;
-  if (ioctl(found->descriptor(), FIONBIO, &on) != 0) return status_of_errno(errno);
+  if (carrier_set_nonblocking(*found, enable) != 0) return socket_error(*found, errno);
   found->nonblocking = enable;
   return MANGO_STATUS_OK;
 }

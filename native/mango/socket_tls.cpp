@@ -9,6 +9,8 @@ using namespace mango::kernel;
 namespace {
 
 mango_status_e tls_error(const Socket& socket, mango_status_e status) noexcept {
+  if (status != MANGO_STATUS_OK && socket.dead.load(std::memory_order_relaxed))
+    return MANGO_STATUS_DEVICE_RESET;
   return socket.state == SocketState::kAborted ? MANGO_STATUS_ABORTED : status;
 }
 

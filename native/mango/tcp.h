@@ -5,10 +5,15 @@
 #include "mango/handle.h"
 #include "typedef.h"
 
+namespace mango::device {
+class Client;
+}
+
 namespace mango::kernel {
 
 struct Tcp {
   std::atomic<Handle> context{kNoHandle};  // the engine; none until mango_tcp_set_context
+  std::atomic<device::Client*> device{nullptr};  // owned; none unless mango_tcp_set_ipc
   std::atomic<uint32_t> sockets{0};
 };
 

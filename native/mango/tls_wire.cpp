@@ -7,7 +7,7 @@
 #include <memory>
 #include <new>
 
-#include "mango/sys.h"
+#include "mango/carrier.h"
 
 namespace mango::kernel {
 
@@ -110,7 +110,7 @@ ssize_t TlsWire::receive(void* to, size_t len) noexcept {
   if (eof_) return 0;
   if (call_ && (call_->delivered || (call_->drained && socket_.nonblocking))) return -1;
   if (call_ && !flush_call()) return -1;  // the peer may wait for it
-  const ssize_t n = sys_recv(socket_.descriptor(), to, len);
+  const ssize_t n = carrier_recv(socket_, to, len);
   if (n > 0 && call_) call_->drained = static_cast<size_t>(n) < len;
   if (n == 0) eof_ = true;
   if (n < 0 && errno != EAGAIN) error_ = errno;
@@ -187,8 +187,8 @@ bool TlsWire::send_all(const iovec* parts, size_t* sent) noexcept {
     }
     const bool one = rest[0].iov_len == 0 || rest[1].iov_len == 0;
     const iovec& only = rest[0].iov_len ? rest[0] : rest[1];
-    const ssize_t n = one ? sys_send(socket_.descriptor(), only.iov_base, only.iov_len, flags)
-                          : sys_send_iov(socket_.descriptor(), rest, 2, flags);
+    const ssize_t n = one ? carrier_send(socket_, only.iov_base, only.iov_len, flags)
+                          : carrier_send_iov(socket_, rest, 2, flags);
     if (n < 0 && errno != EAGAIN) error_ = errno;
     if (n < 0) return error_ == 0;
     *sent += static_cast<size_t>(n);
