@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cassert>
+#include <thread>
 
 #include <utility>
 
@@ -60,7 +61,7 @@ void close_descriptor(Socket& socket) noexcept {
 }
 
 device::Client* device_of(const Socket& socket) noexcept {
-  const Tcp* tcp = tcps().find(socket.tcp);
+  const Tcp* tcp = tcps().find(socket.tcp.load(std::memory_order_relaxed));
   return tcp ? tcp->device.load(std::memory_order_acquire) : nullptr;
 }
 
@@ -111,8 +112,9 @@ void socket_set_state(Socket& socket, SocketState next) noexcept {
 Socket* socket_make(Handle tcp) noexcept {
   Socket* socket = sockets().allocate();
   if (!socket) return nullptr;
-  socket->tcp = tcp;
+  socket->tcp.store(tcp, std::memory_order_relaxed);
   socket->nonblocking = false;
+  socket->numbered = false;
   if (Tcp* owner = tcps().find(tcp)) owner->sockets.fetch_add(1, std::memory_order_relaxed);
   socket->handle = sockets().publish(socket);
   return socket;
@@ -134,7 +136,9 @@ int socket_release_fd(Socket& socket) noexcept {
   socket_drop_tls(socket);
   delete socket.options;
   socket.options = nullptr;
+  while (socket.held.test_and_set(std::memory_order_acquire)) std::this_thread::yield();
   socket.fd.store(-1, std::memory_order_relaxed);
+  socket.held.clear(std::memory_order_release);
   socket_set_state(socket, SocketState::kClosed);
   return fd;
 }
@@ -197,7 +201,7 @@ mango_status_e mango_socket_open(mango_socket_h socket, int* fd) {
   Socket* found = sockets().find(from_api(socket));
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
   if (found->descriptor() >= 0) return MANGO_STATUS_BUSY;
-  const Tcp* tcp = tcps().find(found->tcp);
+  const Tcp* tcp = tcps().find(found->tcp.load(std::memory_order_relaxed));
   if (!tcp ||
       (!tcp->context.load(std::memory_order_acquire) && !tcp->device.load(std::memory_order_acquire))) {
     return MANGO_STATUS_INVALID_ARGUMENT;
@@ -218,7 +222,7 @@ mango_status_e mango_socket_destroy(mango_socket_h socket) {
   Socket* claimed = sockets().claim(from_api(socket));
   if (!claimed) return MANGO_STATUS_INVALID_HANDLE;
   if (claimed->descriptor() >= 0) close_descriptor(*claimed);
-  forget_tcp(claimed->tcp);
+  forget_tcp(claimed->tcp.load(std::memory_order_relaxed));
   sockets().recycle(claimed);
   return MANGO_STATUS_OK;
 }

@@ -39,7 +39,11 @@ struct Socket {
   bool bound = false;  // has an address the caller chose, which Linux keeps across a disconnect,
   bool stale = false;  // so that after a reset the next bind, listen or connect needs a new descriptor
   Handle handle = kNoHandle;
-  Handle tcp = kNoHandle;
+  std::atomic<Handle> tcp{kNoHandle};
+  bool numbered = false;  // made by mango_tcp_accept or _connect: mango_tcp_close frees the handle, too
+  // Held by a reset of the tcp handle while it hangs the descriptor up, and by the owner while it gives the
+  // descriptor away, so that a number that is somebody else's by now is never hung up.
+  std::atomic_flag held;
   std::atomic<bool> dead{false};       // its device was reset: every call but close answers DEVICE_RESET
   device::Session* session = nullptr;  // owned; null on the kernel engine
   TlsSession* tls = nullptr;           // owned

@@ -42,7 +42,7 @@ Accepted take_connection(const Socket& listener, sockaddr* addr, socklen_t* addr
 
 // A socket of the connection, or null when memory is out; then the connection is closed.
 Socket* adopt_connection(const Socket& listener, const Accepted& taken) noexcept {
-  Socket* accepted = socket_make(listener.tcp);
+  Socket* accepted = socket_make(listener.tcp.load(std::memory_order_relaxed));
   if (!accepted || socket_adopt_fd(*accepted, taken.fd, SocketState::kConnected) != MANGO_STATUS_OK) {
     if (taken.session) {
       delete taken.session;
@@ -88,6 +88,7 @@ mango_status_e mango_socket_bind(mango_socket_h socket, const struct sockaddr* a
 mango_status_e mango_socket_listen(mango_socket_h socket, int backlog) {
   Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
+  if (found->dead.load(std::memory_order_relaxed)) return MANGO_STATUS_DEVICE_RESET;
   if (found->state == SocketState::kAborted) return MANGO_STATUS_ABORTED;
   if (found->state == SocketState::kConnecting || found->state == SocketState::kConnected) {
     return MANGO_STATUS_IS_CONNECTED;

@@ -20,8 +20,10 @@ bool has_tls(const Socket& socket) noexcept {
   return socket.tls && socket.tls->attached();
 }
 
+// A receive of nothing is the end of the stream, or a socket that its device's reset has hung up.
 mango_status_e finish_io(const Socket& socket, ssize_t n, size_t* moved) noexcept {
   if (n < 0) return socket_error(socket, errno);
+  if (n == 0 && socket.dead.load(std::memory_order_relaxed)) return MANGO_STATUS_DEVICE_RESET;
   if (moved) *moved = static_cast<size_t>(n);
   return MANGO_STATUS_OK;
 }
@@ -62,7 +64,8 @@ mango_status_e wait_acknowledged(const Socket& socket) noexcept {
     const bool over = is_over(socket);  // asked first: what is acknowledged before the end counts
     const int queued = carrier_unacknowledged(socket);
     if (queued < 0) return socket_error(socket, errno);
-    if (queued == 0) return MANGO_STATUS_OK;
+    if (queued == 0)
+      return socket.dead.load(std::memory_order_relaxed) ? MANGO_STATUS_DEVICE_RESET : MANGO_STATUS_OK;
     if (over) {
       const int error = take_error(socket);
       return socket_error(socket, error ? error : ECONNRESET);

@@ -51,6 +51,7 @@ extern "C" {
 mango_status_e mango_socket_abort(mango_socket_h socket) {
   Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
+  if (found->dead.load(std::memory_order_relaxed)) return MANGO_STATUS_DEVICE_RESET;
   if (found->state == SocketState::kAborted) return MANGO_STATUS_OK;
   if (!has_peer(*found) && found->state != SocketState::kListening) return MANGO_STATUS_NOT_CONNECTED;
   const mango_status_e status = found->session ? abort_session(*found) : disconnect(*found);
