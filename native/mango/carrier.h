@@ -14,7 +14,7 @@ namespace mango::kernel {
 
 inline ssize_t carrier_recv_iov(const Socket& socket, const iovec* iov, int iovcnt) noexcept {
   if (!socket.session) return sys_recv_iov(socket.descriptor(), iov, iovcnt);
-  const ssize_t n = socket.session->recv(iov, iovcnt, 0);
+  const ssize_t n = retry_interrupted([&] { return socket.session->recv(iov, iovcnt, 0); });
   if (n > 0) count(Counter::kRecvBytes, static_cast<uint64_t>(n));
   return n;
 }
@@ -27,7 +27,7 @@ inline ssize_t carrier_recv(const Socket& socket, void* buf, size_t len) noexcep
 
 inline ssize_t carrier_send_iov(const Socket& socket, const iovec* iov, int iovcnt, int flags = 0) noexcept {
   if (!socket.session) return sys_send_iov(socket.descriptor(), iov, iovcnt, flags);
-  const ssize_t n = socket.session->send(iov, iovcnt, flags);
+  const ssize_t n = retry_interrupted([&] { return socket.session->send(iov, iovcnt, flags); });
   if (n > 0) count(Counter::kSendBytes, static_cast<uint64_t>(n));
   return n;
 }

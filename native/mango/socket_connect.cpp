@@ -34,8 +34,12 @@ Accepted take_connection(const Socket& listener, sockaddr* addr, socklen_t* addr
   const int flags = SOCK_CLOEXEC | (listener.nonblocking ? SOCK_NONBLOCK : 0);
   count(Counter::kAcceptCalls);
   if (listener.session) {
-    mango::device::Session* session = listener.session->accept(addr, addrlen, flags);
-    return {session ? session->fd() : -1, session};
+    mango::device::Session* session = nullptr;
+    const int fd = retry_interrupted([&] {
+      session = listener.session->accept(addr, addrlen, flags);
+      return session ? session->fd() : -1;
+    });
+    return {fd, session};
   }
   return {retry_interrupted([&] { return ::accept4(listener.descriptor(), addr, addrlen, flags); }), nullptr};
 }
