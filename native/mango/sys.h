@@ -12,15 +12,12 @@
 
 namespace mango::kernel {
 
-// The shim sets it around its calls: unmodified programs expect EINTR from blocking calls.
-inline constinit thread_local bool signals_interrupt = false;
-
 template <class Call>
 inline auto retry_interrupted(Call call) noexcept {
   decltype(call()) result;
   do {
     result = call();
-  } while (result < 0 && errno == EINTR && !signals_interrupt);
+  } while (result < 0 && errno == EINTR);
   return result;
 }
 
