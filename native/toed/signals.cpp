@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "toed/signals.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace mango::toed {
+
+namespace {
+
+// Never destroyed: the thread may outlive main().
+struct Stopping {
+  std::mutex mutex;
+  bool requested = false;
+  std::function<void()> stop;
+};
+Stopping& stopping() {
+  static auto* state = new Stopping;
+  return *state;
+}
+
+sigset_t watched() noexcept {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set, signal);
+  return set;
+}
+
+void request_stop() {
+  const std::lock_guard lock(stopping().mutex);
+  stopping().requested = true;
+  if (stopping().stop) stopping().stop();
+}
+
+void serve_signals(const Log& log) {
+  const sigset_t set = watched();
+  for (bool ending = false;;) {
+    int signal = 0;
+    if (::sigwait(&set, &signal) != 0) continue;
+    const std::string name = std::string("SIG") + ::sigabbrev_np(signal);
+    if (signal == SIGHUP) {
+      log.info("SIGHUP ignored: fields are changed with `mango-toed set`, everything else by a restart");
+    } else if (ending) {
+      log.warning(name + " again: stopping at once");
+      ::_exit(static_cast<int>(ExitCode::failed));
+    } else {
+      ending = true;
+      log.info(name + ": ending all sessions");
+      request_stop();
+    }
+  }
+}
+
+}  // namespace
+
+void block_signals() noexcept {
+  const sigset_t set = watched();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+void watch_signals(const Log& log) {
+  std::thread([log] { serve_signals(log); }).detach();
+}
+
+void on_stop(std::function<void()> stop) {
+  const std::lock_guard lock(stopping().mutex);
+  stopping().stop = std::move(stop);
+  if (stopping().requested && stopping().stop) stopping().stop();
+}
+
+}  // namespace mango::toed
