@@ -12,6 +12,7 @@ import { hostileTable } from "./hostile.ts";
 import { type Lab, openLab } from "./lab.ts";
 import { mangoEdge } from "./mango.ts";
 import { nginx } from "./nginx.ts";
+import { offload } from "./offload.ts";
 import { type BenchOptions, HELP, parseOptions, UsageError } from "./options.ts";
 import type { Contender } from "./proxy.ts";
 import { markdown, type Results } from "./report.ts";
@@ -28,8 +29,9 @@ function progress(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-function requireTools(options: BenchOptions): boolean {
-  const tools = [
+function toolsOf(options: BenchOptions): readonly string[] {
+  if (options.suite === "offload") return ["nginx", "taskset", "openssl", "wrk"];
+  return [
     "nginx",
     "haproxy",
     "taskset",
@@ -39,7 +41,10 @@ function requireTools(options: BenchOptions): boolean {
     "c++",
     ...(options.syscalls ? ["strace"] : []),
   ];
-  const command = missingPackages(tools);
+}
+
+function requireTools(options: BenchOptions): boolean {
+  const command = missingPackages(toolsOf(options));
   if (command === undefined) return true;
   progress(`programs are missing:\n\n  ${command}\n`);
   return false;
@@ -171,7 +176,7 @@ async function main(): Promise<number> {
   if (!requireTools(options)) return EXIT_MISSING_TOOL;
   const processes = createProcesses();
   onInterrupt(() => processes.stopAll());
-  await bench(options, processes);
+  await (options.suite === "offload" ? offload(options, processes) : bench(options, processes));
   return 0;
 }
 

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { listenerPort, REPOSITORY, startEdge } from "../support/edge.ts";
 import { type Lab, PROXY_CORE } from "./lab.ts";
-import { type Contender, running } from "./proxy.ts";
+import { type Contender, type RunningProxy, running } from "./proxy.ts";
 import { KEPT_CONNECTIONS, SETUPS, type Setup } from "./setups.ts";
 
 const POOL = `    timeouts: { idle: 1h }
@@ -23,12 +23,13 @@ function upstreamOf(lab: Lab, setup: Setup): Upstream {
   return { url: `http://127.0.0.1:${lab.upstreamPort}` };
 }
 
-function config(lab: Lab, setup: Setup): string {
+// Lines of YAML that choose the engine; none: the kernel engine.
+function config(lab: Lab, setup: Setup, offload: string): string {
   const { client } = SETUPS[setup];
   const { url, protocol } = upstreamOf(lab, setup);
   const tuned = setup !== "exposed" && setup !== "tcp"; // a tunnel has neither requests nor a pool
   return `workers: 1
-admin: { address: "127.0.0.1:0" }
+${offload}admin: { address: "127.0.0.1:0" }
 accessLog: { enabled: false }
 state: { dir: ${lab.folder}/state }
 listeners:
@@ -49,6 +50,16 @@ upstreams:
 ${protocol === undefined ? "" : `    protocol: ${protocol}\n`}${tuned ? POOL : ""}`;
 }
 
+export async function startMangoEdge(lab: Lab, setup: Setup, offload = ""): Promise<RunningProxy> {
+  const edge = await startEdge(lab.processes, {
+    folder: lab.folder,
+    config: config(lab, setup, offload),
+    prefix: PROXY_CORE,
+  });
+  const proxy = running(lab, "mango-edge", edge.child, listenerPort(edge.ready, "edge"));
+  return { ...proxy, pids: [edge.ready.pid], workerPid: edge.ready.pid };
+}
+
 export const mangoEdge: Contender = {
   name: "mango-edge",
   async version() {
@@ -58,13 +69,5 @@ export const mangoEdge: Contender = {
     return `${version} (Node ${process.versions.node}, OpenSSL ${process.versions.openssl})`;
   },
   setups: ["http1", "http2", "http2c", "grpc", "exposed", "tcp"],
-  async start(lab, setup) {
-    const edge = await startEdge(lab.processes, {
-      folder: lab.folder,
-      config: config(lab, setup),
-      prefix: PROXY_CORE,
-    });
-    const proxy = running(lab, "mango-edge", edge.child, listenerPort(edge.ready, "edge"));
-    return { ...proxy, pids: [edge.ready.pid], workerPid: edge.ready.pid };
-  },
+  start: (lab, setup) => startMangoEdge(lab, setup),
 };

@@ -21,32 +21,52 @@ export const WORKLOAD_NAMES = [
 ] as const;
 export type WorkloadName = (typeof WORKLOAD_NAMES)[number];
 
+// Of `npm run bench -- offload`.
+export const OFFLOAD_ROW_NAMES = ["proxy", "echo", "send", "receive", "control"] as const;
+export type OffloadRowName = (typeof OFFLOAD_ROW_NAMES)[number];
+
+export const SUITES = ["proxies", "offload"] as const;
+export type Suite = (typeof SUITES)[number];
+
+const LAST_CORE = 1; // the lab has two: core 0 is the subject's, core 1 everybody else's
+
 export interface BenchOptions {
   readonly help: boolean;
+  readonly suite: Suite;
   readonly rounds: number;
   readonly seconds: number;
   readonly sessions: number; // of the idle workload
   readonly workloads: readonly WorkloadName[];
+  readonly offloadRows: readonly OffloadRowName[];
+  readonly deviceCore: number; // where mango-toed runs
   readonly proxies: readonly ProxyName[];
   readonly syscalls: boolean;
   readonly hostile: boolean;
   readonly out: string;
 }
 
-export const HELP = `npm run bench -- [options]
+export const HELP = `npm run bench -- [SUITE] [options]
 
-Measures mango-edge beside nginx and HAProxy on this machine, in turn, and compares medians.
+proxies   (default) mango-edge beside nginx and HAProxy on this machine, in turn, medians compared
+offload   the engines below mango-edge beside what they replace: nginx, plain sockets, plain iperf3
 
   --rounds N        measurements of each proxy for each workload (default 5)
   --seconds N       length of one measurement (default 5)
   --quick           one round of two seconds, 1,000 idle sessions: does it run at all?
-  --only A,B        workloads: ${WORKLOAD_NAMES.join(", ")} (default all)
+  --only A,B        workloads: ${WORKLOAD_NAMES.join(", ")};
+                    of offload: ${OFFLOAD_ROW_NAMES.join(", ")} (default all)
+  --out FOLDER      where results.json, results.md and chart.svg go (default build/bench);
+                    of offload: offload.json, offload.md and offload.svg
+  --help            this text
+
+Of proxies alone
   --proxies A,B     ${PROXY_NAMES.join(", ")} (default all)
   --sessions N      idle TLS sessions held open (default 5000)
   --syscalls        instead: system calls per keep-alive request of every proxy, counted by strace
   --hostile         instead: memory that hostile HTTP/2 clients take from every proxy
-  --out FOLDER      where results.json, results.md and chart.svg go (default build/bench)
-  --help            this text
+
+Of offload alone
+  --device-core N   core of mango-toed: 1, with the load generator and the upstream (default), or 0, with the client
 
 Exit code: 0 measured (goals reached or not), 1 failed, 2 a program is missing or the command line is wrong.
 `;
@@ -70,10 +90,26 @@ function positive(text: string | undefined, fallback: number, option: string): n
   return value;
 }
 
+function core(text: string | undefined): number {
+  const value = Number(text ?? LAST_CORE);
+  if (!Number.isInteger(value) || value < 0 || value > LAST_CORE)
+    throw new UsageError(`--device-core: expected 0 or ${LAST_CORE}`);
+  return value;
+}
+
+function suiteOf(positionals: readonly string[]): Suite {
+  if (positionals.length > 1) throw new UsageError(`one suite at a time: ${SUITES.join(", ")}`);
+  const name = positionals[0] ?? SUITES[0];
+  const suite = SUITES.find((each) => each === name);
+  if (suite === undefined) throw new UsageError(`unknown suite "${name}", expected ${SUITES.join(", ")}`);
+  return suite;
+}
+
 function parse(args: readonly string[]) {
   try {
     return parseArgs({
       args: [...args],
+      allowPositionals: true,
       options: {
         help: { type: "boolean", short: "h" },
         quick: { type: "boolean" },
@@ -85,22 +121,28 @@ function parse(args: readonly string[]) {
         only: { type: "string" },
         proxies: { type: "string" },
         out: { type: "string" },
+        "device-core": { type: "string" },
       },
-    }).values;
+    });
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
 }
 
 export function parseOptions(args: readonly string[]): BenchOptions {
-  const values = parse(args);
+  const { values, positionals } = parse(args);
+  const suite = suiteOf(positionals);
+  const only = (wanted: Suite) => (suite === wanted ? values.only : undefined);
   const quick = values.quick === true;
   return {
     help: values.help === true,
+    suite,
     rounds: positive(values.rounds, quick ? 1 : 5, "rounds"),
     seconds: positive(values.seconds, quick ? 2 : 5, "seconds"),
     sessions: positive(values.sessions, quick ? 1_000 : 5_000, "sessions"),
-    workloads: pick(values.only, WORKLOAD_NAMES, "only"),
+    workloads: pick(only("proxies"), WORKLOAD_NAMES, "only"),
+    offloadRows: pick(only("offload"), OFFLOAD_ROW_NAMES, "only"),
+    deviceCore: core(values["device-core"]),
     proxies: pick(values.proxies, PROXY_NAMES, "proxies"),
     syscalls: values.syscalls === true,
     hostile: values.hostile === true,

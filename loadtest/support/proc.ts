@@ -11,6 +11,39 @@ export function parseSchedstat(text: string): number {
   return nanoseconds;
 }
 
+// What all cores did since boot, /proc/stat's first line: user, nice, system, irq and softirq. Idle, waiting and stolen
+// time are left out. In ticks, which are 10 ms wherever Linux runs.
+const TICK_NS = 10_000_000;
+export function parseMachineBusy(text: string): number {
+  const [user, nice, system, , , irq, softirq] = (/^cpu +(.*)$/m.exec(text)?.[1] ?? "")
+    .split(" ")
+    .map(Number);
+  const busy = [user, nice, system, irq, softirq].reduce<number>(
+    (sum, each) => sum + (each ?? Number.NaN),
+    0,
+  );
+  if (!Number.isFinite(busy)) throw new Error("/proc/stat has no line of all cores");
+  return busy * TICK_NS;
+}
+
+export function machineBusyNanoseconds(): number {
+  return parseMachineBusy(readFileSync("/proc/stat", "utf8"));
+}
+
+// The process ids whose program has this name (the first 15 octets of it, as the kernel keeps them).
+export function processesNamed(name: string): number[] {
+  const pids = readdirSync("/proc").filter((entry) => /^\d+$/.test(entry));
+  return pids.filter((pid) => commandOf(pid) === name.slice(0, 15)).map(Number);
+}
+
+function commandOf(pid: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trimEnd();
+  } catch {
+    return undefined; // it ended meanwhile
+  }
+}
+
 // A field of smaps_rollup in bytes.
 export function parseRollup(text: string, field: "Pss" | "Rss"): number {
   const match = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(text);

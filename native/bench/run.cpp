@@ -59,7 +59,8 @@ Run parse_run(int argc, char** argv) {
 
 void measure(const Run& run, const std::function<void()>& operation) {
   Samples samples(kMostPerSecond * static_cast<size_t>(run.length_ns / kSecondNs));
-  for (const int64_t end = now_ns() + kWarmUpNs; now_ns() < end;) operation();
+  size_t warm_up = 0;
+  for (const int64_t end = now_ns() + kWarmUpNs; now_ns() < end; ++warm_up) operation();
 
   const int64_t cpu_before = process_cpu_ns();
   const int64_t start = now_ns();
@@ -75,11 +76,11 @@ void measure(const Run& run, const std::function<void()>& operation) {
   const double cpu_us = static_cast<double>(process_cpu_ns() - cpu_before) / 1000;
 
   const auto count = static_cast<double>(samples.count());
-  std::printf(
-      "{\"operations\": %zu, \"perSecond\": %.1f, \"p50Us\": %.2f, \"p99Us\": %.2f, \"p999Us\": %.2f, "
-      "\"cpuUs\": %.3f}\n",
-      samples.count(), count / elapsed_s, samples.percentile_us(50), samples.percentile_us(99),
-      samples.percentile_us(99.9), cpu_us / count);
+  std::printf("{\"operations\": %zu, \"operationsWithWarmUp\": %zu, \"perSecond\": %.1f, ", samples.count(),
+              warm_up + samples.count(), count / elapsed_s);
+  std::printf("\"p50Us\": %.2f, \"p99Us\": %.2f, \"p999Us\": %.2f, \"cpuUs\": %.3f}\n",
+              samples.percentile_us(50), samples.percentile_us(99), samples.percentile_us(99.9),
+              cpu_us / count);
 }
 
 }  // namespace mango::bench

@@ -21,7 +21,7 @@ struct Run {
 [[nodiscard]] Run parse_run(int argc, char** argv);
 
 // Repeats `operation` for a warm-up and then for the run's length, and prints
-//   {"operations", "perSecond", "p50Us", "p99Us", "p999Us", "cpuUs"}
+//   {"operations", "operationsWithWarmUp", "perSecond", "p50Us", "p99Us", "p999Us", "cpuUs"}
 // with cpuUs, this process's time for one operation. One thread, and no allocation of ours in between.
 void measure(const Run& run, const std::function<void()>& operation);
 
