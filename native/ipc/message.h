@@ -18,6 +18,7 @@
 namespace mango::ipc {
 
 constexpr size_t kMaxMessageBytes = 16 * 1024;  // encoded; longer ones are refused
+constexpr size_t kMaxClientBytes = 64;          // of the token
 constexpr uint16_t kDefaultPort = 32847;        // the reference's
 
 // An IPv4 or IPv6 address with its port; family AF_UNSPEC when absent.
@@ -46,9 +47,12 @@ struct Response {
   std::string version;  // HEALTH_CHECK: mango_get_version() of the server
 };
 
+// Whether text may travel in a string field: UTF-8 without NUL. encode() does not look.
+[[nodiscard]] bool is_text(std::string_view text) noexcept;
+
 [[nodiscard]] std::string encode(const Request& request);
 [[nodiscard]] std::string encode(const Response& response);
-// Nothing when the octets are no such message.
+// Nothing when the octets are no such message (mango_ipc.proto says what is refused).
 [[nodiscard]] std::optional<Request> decode_request(std::string_view octets);
 [[nodiscard]] std::optional<Response> decode_response(std::string_view octets);
 

@@ -13,6 +13,18 @@
 
 namespace mango::ipc {
 
+// What a path given to mango_ipc_open() names: "host:port", "[v6]:port", "host" or a bare IPv6 address (with
+// the default port), "iceoryx:NAME".
+struct Endpoint {
+  mango_ipc_prot_e protocol = MANGO_IPC_PROT_GRPC;
+  std::string host;  // without brackets
+  uint16_t port = 0;
+  std::string name;  // iceoryx: letters, digits, '.', '_', '-'
+};
+[[nodiscard]] bool parse_path(std::string_view path, Endpoint& endpoint);
+// "host:port", "[v6]:port", "iceoryx:NAME".
+[[nodiscard]] std::string path_of(const Endpoint& endpoint);
+
 class ControlClient {
  public:
   virtual ~ControlClient() = default;
@@ -44,7 +56,8 @@ struct Failure {
 [[nodiscard]] std::unique_ptr<ControlServer> open_server(const std::string& path, Serve serve,
                                                          Failure& failure);
 
-// What a plug-in exports; `path` as given to mango_ipc_open().
+// What a plug-in exports; `path` as given to mango_ipc_open(). Plug-ins lie beside the library or program
+// that contains this code; MANGO_IPC_PLUGIN_DIR names another folder. One is never unloaded.
 extern "C" {
 using MakeClient = ControlClient*(const std::string& path, Failure& failure);
 using MakeServer = ControlServer*(const std::string& path, Serve serve, Failure& failure);

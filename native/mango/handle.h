@@ -20,7 +20,7 @@
 
 namespace mango::kernel {
 
-enum class HandleType : uint8_t { kContext = 1, kTcp = 3, kSocket = 4 };
+enum class HandleType : uint8_t { kContext = 1, kIpc = 2, kTcp = 3, kSocket = 4 };
 
 using Handle = uint64_t;
 
@@ -91,6 +91,19 @@ class HandleTable {
     std::lock_guard lock(shard.mutex);
     slot->next_free = shard.head;
     shard.head = slot;
+  }
+
+  // Visits every live object; those that begin or end meanwhile may be met or missed, and an object met may be
+  // somebody else's by the time it is looked at.
+  template <class Visit>
+  void for_each(Visit visit) noexcept {
+    const uint32_t slots = capacity();
+    for (uint32_t index = 0; index < slots; ++index) {
+      Chunk* chunk = chunks_[index / kChunkSlots].load(std::memory_order_acquire);
+      if (!chunk) return;
+      Slot& slot = (*chunk)[index % kChunkSlots];
+      if (slot.generation.load(std::memory_order_acquire) & 1) visit(slot.object);
+    }
   }
 
   // Slots ever made: the table's footprint.
