@@ -30,17 +30,9 @@ function progress(text: string): void {
 }
 
 function toolsOf(options: BenchOptions): readonly string[] {
-  if (options.suite === "offload") return ["nginx", "taskset", "openssl", "wrk"];
-  return [
-    "nginx",
-    "haproxy",
-    "taskset",
-    "openssl",
-    "wrk",
-    "h2load",
-    "c++",
-    ...(options.syscalls ? ["strace"] : []),
-  ];
+  const strace = options.syscalls ? ["strace"] : [];
+  if (options.suite === "offload") return ["nginx", "taskset", "openssl", "wrk", ...strace];
+  return ["nginx", "haproxy", "taskset", "openssl", "wrk", "h2load", "c++", ...strace];
 }
 
 function requireTools(options: BenchOptions): boolean {

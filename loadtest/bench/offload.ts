@@ -8,7 +8,7 @@ import { openLab } from "./lab.ts";
 import { mangoEdge } from "./mango.ts";
 import { nginx } from "./nginx.ts";
 import { RECEIVE, SEND } from "./offload_iperf.ts";
-import { PROXY } from "./offload_proxy.ts";
+import { offloadSyscalls, PROXY } from "./offload_proxy.ts";
 import {
   type MeasuredRow,
   type MeasuredVariant,
@@ -89,6 +89,10 @@ export async function offload(options: BenchOptions, processes: Processes): Prom
   const { rounds, seconds, deviceCore } = options;
   const bench: Bench = { lab, seconds, deviceCore: ["taskset", "-c", String(deviceCore)] };
   try {
+    if (options.syscalls) {
+      process.stdout.write(`${await offloadSyscalls(bench)}\n`);
+      return;
+    }
     const rows: MeasuredRow[] = [];
     for (const row of OFFLOAD_ROWS.filter(({ name }) => options.offloadRows.includes(name)))
       rows.push(await measureRow(bench, row, rounds));

@@ -4,9 +4,10 @@ import { cpuNanoseconds, machineBusyNanoseconds } from "../support/proc.ts";
 import { LOAD_CORE, SMALL_FILE } from "./lab.ts";
 import { startMangoEdge } from "./mango.ts";
 import { nginx } from "./nginx.ts";
-import { type Device, deviceMissing } from "./offload_device.ts";
-import { type Bench, type Figures, type OffloadRow, withDevice } from "./offload_row.ts";
+import { type Device, deviceMissing, startDevice } from "./offload_device.ts";
+import type { Bench, Figures, OffloadRow, SeriesName } from "./offload_row.ts";
 import type { RunningProxy } from "./proxy.ts";
+import { type CallCount, countCalls, table } from "./syscalls.ts";
 import { SpoiledSample } from "./workloads.ts";
 import { runWrk } from "./wrk.ts";
 
@@ -41,16 +42,70 @@ async function costOf(bench: Bench, proxy: RunningProxy, device?: Device): Promi
   };
 }
 
-async function proxied(bench: Bench, proxy: RunningProxy, device?: Device): Promise<Figures> {
+interface Started {
+  readonly proxy: RunningProxy;
+  readonly device?: Device;
+}
+
+async function startOnDevice(bench: Bench): Promise<Started> {
+  const device = await startDevice(bench.lab, "grpc", bench.deviceCore);
+  const offload = `offload: { engine: device, ipc: { address: "${device.ipc}" } }\n`;
+  return { device, proxy: await startMangoEdge(bench.lab, "http1", offload) };
+}
+
+async function stop({ proxy, device }: Started): Promise<void> {
+  await proxy.stop();
+  await device?.stop();
+}
+
+async function measure(bench: Bench, starting: Promise<Started>): Promise<Figures> {
+  const started = await starting;
   try {
-    return await costOf(bench, proxy, device);
+    return await costOf(bench, started.proxy, started.device);
   } finally {
-    await proxy.stop();
+    await stop(started);
   }
 }
 
-function offloadYaml(device: Device): string {
-  return `offload: { engine: device, ipc: { address: "${device.ipc}" } }\n`;
+interface Engine {
+  readonly series: SeriesName;
+  readonly label: string;
+  missing?(): string | undefined;
+  start(bench: Bench): Promise<Started>;
+}
+
+const ENGINES: readonly Engine[] = [
+  {
+    series: "plain",
+    label: "nginx",
+    start: async ({ lab }) => ({ proxy: await nginx.start(lab, "http1") }),
+  },
+  {
+    series: "kernel",
+    label: "mango-edge, kernel engine",
+    start: async ({ lab }) => ({ proxy: await startMangoEdge(lab, "http1") }),
+  },
+  {
+    series: "device",
+    label: "mango-edge, device engine",
+    missing: () => deviceMissing("grpc"),
+    start: startOnDevice,
+  },
+];
+
+// System calls per request, of each proxy and of the device below the last one.
+export async function offloadSyscalls(bench: Bench): Promise<string> {
+  const counts = new Map<string, readonly CallCount[]>();
+  for (const { label, missing, start } of ENGINES) {
+    if (missing?.() !== undefined) continue;
+    const started = await start(bench);
+    const { proxy, device } = started;
+    counts.set(label, await countCalls(bench.lab, proxy.port, proxy.workerPid, bench.seconds));
+    if (device !== undefined)
+      counts.set("its mango-toed", await countCalls(bench.lab, proxy.port, device.pid, bench.seconds));
+    await stop(started);
+  }
+  return table(counts);
 }
 
 export const PROXY: OffloadRow = {
@@ -67,25 +122,8 @@ export const PROXY: OffloadRow = {
   better: "lower",
   goal: 0.35,
   limit: "",
-  variants: [
-    {
-      series: "plain",
-      label: "nginx",
-      measure: async (bench) => proxied(bench, await nginx.start(bench.lab, "http1")),
-    },
-    {
-      series: "kernel",
-      label: "mango-edge, kernel engine",
-      measure: async (bench) => proxied(bench, await startMangoEdge(bench.lab, "http1")),
-    },
-    {
-      series: "device",
-      label: "mango-edge, device engine",
-      missing: () => deviceMissing("grpc"),
-      measure: (bench) =>
-        withDevice(bench, "grpc", async (device) =>
-          proxied(bench, await startMangoEdge(bench.lab, "http1", offloadYaml(device)), device),
-        ),
-    },
-  ],
+  variants: ENGINES.map(({ start, ...engine }) => ({
+    ...engine,
+    measure: (bench) => measure(bench, start(bench)),
+  })),
 };

@@ -57,12 +57,12 @@ offload   the engines below mango-edge beside what they replace: nginx, plain so
                     of offload: ${OFFLOAD_ROW_NAMES.join(", ")} (default all)
   --out FOLDER      where results.json, results.md and chart.svg go (default build/bench);
                     of offload: offload.json, offload.md and offload.svg
+  --syscalls        instead: system calls per keep-alive request of every proxy, counted by strace
   --help            this text
 
 Of proxies alone
   --proxies A,B     ${PROXY_NAMES.join(", ")} (default all)
   --sessions N      idle TLS sessions held open (default 5000)
-  --syscalls        instead: system calls per keep-alive request of every proxy, counted by strace
   --hostile         instead: memory that hostile HTTP/2 clients take from every proxy
 
 Of offload alone

@@ -5,7 +5,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Lab, LOAD_CORE, SMALL_FILE } from "./lab.ts";
-import type { Contender, RunningProxy } from "./proxy.ts";
+import type { Contender } from "./proxy.ts";
 import { markdownTable } from "./report.ts";
 import { runWrk } from "./wrk.ts";
 
@@ -34,19 +34,24 @@ async function traced(pid: number): Promise<void> {
   }
 }
 
-async function countCalls(lab: Lab, proxy: RunningProxy, seconds: number): Promise<readonly CallCount[]> {
-  const url = `https://127.0.0.1:${proxy.port}${SMALL_FILE.path}`;
+// Of process `pid`, while small requests go through the proxy on `port`.
+export async function countCalls(
+  lab: Lab,
+  port: number,
+  pid: number,
+  seconds: number,
+): Promise<readonly CallCount[]> {
+  const url = `https://127.0.0.1:${port}${SMALL_FILE.path}`;
   const run = (length: number) =>
     runWrk(lab.processes, LOAD_CORE, lab.clientEnv, { url, connections: CONNECTIONS, seconds: length });
   await run(1);
   const output = join(lab.folder, "strace.txt");
   rmSync(output, { force: true });
-  const strace = lab.processes.start(
-    [...LOAD_CORE, "strace", "-c", "-f", "-o", output, "-p", String(proxy.workerPid)],
-    { log: join(lab.folder, "strace.log") },
-  );
+  const strace = lab.processes.start([...LOAD_CORE, "strace", "-c", "-f", "-o", output, "-p", String(pid)], {
+    log: join(lab.folder, "strace.log"),
+  });
   const ended = once(strace, "exit");
-  await Promise.race([traced(proxy.workerPid), ended]);
+  await Promise.race([traced(pid), ended]);
   const { requests } = await run(seconds);
   strace.kill("SIGINT"); // makes strace let go and print
   await ended;
@@ -65,7 +70,7 @@ export async function syscallTable(
   const counts = new Map<string, readonly CallCount[]>();
   for (const proxy of proxies) {
     const running = await proxy.start(lab, "http1");
-    counts.set(proxy.name, await countCalls(lab, running, seconds));
+    counts.set(proxy.name, await countCalls(lab, running.port, running.workerPid, seconds));
     await running.stop();
   }
   return table(counts);
