@@ -49,7 +49,24 @@ void forget_tcp(Handle tcp) noexcept {
   if (Tcp* found = tcps().find(tcp)) found->sockets.fetch_sub(1, std::memory_order_release);
 }
 
-void close_descriptor(Socket& socket) noexcept {
+// For the duration, nobody else closes, detaches or destroys the socket.
+class Closing {
+ public:
+  explicit Closing(Socket& socket) noexcept : socket_(socket) {
+    while (socket.closing.test_and_set(std::memory_order_acquire)) std::this_thread::yield();
+  }
+  ~Closing() { socket_.closing.clear(std::memory_order_release); }
+  Closing(const Closing&) = delete;
+  Closing& operator=(const Closing&) = delete;
+
+ private:
+  Socket& socket_;
+};
+
+// False when it was closed already.
+bool close_descriptor(Socket& socket) noexcept {
+  const Closing alone(socket);
+  if (socket.descriptor() < 0) return false;
   if (socket.tls) socket.tls->say_goodbye();
   const int fd = socket_release_fd(socket);
   if (socket.session) {
@@ -58,6 +75,7 @@ void close_descriptor(Socket& socket) noexcept {
     ::close(fd);
   }
   count(Counter::kClosed);
+  return true;
 }
 
 device::Client* device_of(const Socket& socket) noexcept {
@@ -214,14 +232,13 @@ mango_status_e mango_socket_open(mango_socket_h socket, int* fd) {
 mango_status_e mango_socket_close(mango_socket_h socket) {
   Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
-  close_descriptor(*found);
-  return MANGO_STATUS_OK;
+  return close_descriptor(*found) ? MANGO_STATUS_OK : MANGO_STATUS_INVALID_HANDLE;
 }
 
 mango_status_e mango_socket_destroy(mango_socket_h socket) {
   Socket* claimed = sockets().claim(from_api(socket));
   if (!claimed) return MANGO_STATUS_INVALID_HANDLE;
-  if (claimed->descriptor() >= 0) close_descriptor(*claimed);
+  (void)close_descriptor(*claimed);
   forget_tcp(claimed->tcp.load(std::memory_order_relaxed));
   sockets().recycle(claimed);
   return MANGO_STATUS_OK;
@@ -230,6 +247,8 @@ mango_status_e mango_socket_destroy(mango_socket_h socket) {
 mango_status_e mango_socket_detach(mango_socket_h socket) {
   Socket* found = find_open(socket);
   if (!found) return MANGO_STATUS_INVALID_HANDLE;
+  const Closing alone(*found);
+  if (found->descriptor() < 0) return MANGO_STATUS_INVALID_HANDLE;
   if (found->tls && found->tls->holds_bytes()) return MANGO_STATUS_BUSY;
   if (found->session && found->session->detach() != 0) return socket_error(*found, errno);
   delete std::exchange(found->session, nullptr);

@@ -44,6 +44,7 @@ struct Socket {
   // Held by a reset of the tcp handle while it hangs the descriptor up, and by the owner while it gives the
   // descriptor away, so that a number that is somebody else's by now is never hung up.
   std::atomic_flag held;
+  std::atomic_flag closing;            // one close at a time, whatever callers do
   std::atomic<bool> dead{false};       // its device was reset: every call but close answers DEVICE_RESET
   device::Session* session = nullptr;  // owned; null on the kernel engine
   TlsSession* tls = nullptr;           // owned
