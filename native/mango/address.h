@@ -25,7 +25,7 @@ struct Addresses {
 };
 
 struct AddressChange {
-  std::optional<in_addr> ip;
+  std::optional<in_addr> ip;      // 0.0.0.0: none
   std::optional<in_addr> subnet;  // absent: as it was, or /24 where there was none
   std::optional<ether_addr> mac;
 };

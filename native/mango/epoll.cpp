@@ -40,9 +40,11 @@ mango_status_e mango_tcp_epoll_create(mango_tcp_h tcp, int epfd) {
 }
 
 mango_status_e mango_tcp_epoll_ctl(mango_tcp_h tcp, int epfd, int op, int fd, struct epoll_event* event) {
-  if (!tcps().find(from_api(tcp))) return MANGO_STATUS_INVALID_HANDLE;
+  Tcp* found = tcps().find(from_api(tcp));
+  if (!found) return MANGO_STATUS_INVALID_HANDLE;
   if (!adopted(tcp, epfd) || (!event && op != EPOLL_CTL_DEL)) return MANGO_STATUS_INVALID_ARGUMENT;
-  if (fd < 0) return MANGO_STATUS_NOT_SUPPORTED;  // the listener of mango_tcp_listen
+  if (fd < 0) fd = tcp_listener_fd(*found);
+  if (fd < 0) return MANGO_STATUS_NOT_FOUND;
   return status_of_result(epoll_ctl(epfd, op, fd, event));
 }
 

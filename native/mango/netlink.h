@@ -50,9 +50,10 @@ class Netlink {
   // OK, or why there is no conversation.
   [[nodiscard]] mango_status_e status() const noexcept;
 
-  // Asks, and visits every message of the answer. The kernel's own status: NOT_PERMITTED, EXISTS, ...
+  // Asks, and visits every message of the answer; what `visit` throws comes through. The kernel's own status:
+  // NOT_PERMITTED, EXISTS, ...
   [[nodiscard]] mango_status_e request(NetlinkMessage& message,
-                                       const std::function<void(const nlmsghdr&)>& visit = nullptr) noexcept;
+                                       const std::function<void(const nlmsghdr&)>& visit = nullptr);
 
  private:
   int fd_;
