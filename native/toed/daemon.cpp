@@ -57,6 +57,7 @@ class Daemon {
   [[nodiscard]] Outcome add_device(mango_ipc_h channel, size_t index);
   [[nodiscard]] Outcome configure(mango_ipc_h channel, const char* option, const char* field,
                                   const string& value);
+  [[nodiscard]] Outcome configure_running(mango_ipc_h channel, const DeviceOptions& options);
   [[nodiscard]] Outcome write_pid_file();
   void announce() const;
   void warn_if_public(const string& path) const;
@@ -217,18 +218,21 @@ Outcome Daemon::add_device(mango_ipc_h channel, size_t index) {
       {options.veth ? "--veth" : "--netns", "device.netns", options.netns},
       {"--max-sessions", "session.max", arguments_.max_sessions},
       {"--rx-buffer", "session.rx_buffer_bytes", arguments_.rx_buffer_bytes},
-      {"--tx-buffer", "session.tx_buffer_bytes", arguments_.tx_buffer_bytes},
-      {"--spin", "device.spin_us", arguments_.spin_us}};
+      {"--tx-buffer", "session.tx_buffer_bytes", arguments_.tx_buffer_bytes}};
   for (const auto& [option, field, value] : before)
     if (first)
       if (auto failure = configure(channel, option, field, value)) return failure;
   status = mango_ipc_set_tcp(channel, devices_[index]);
   if (status != MANGO_STATUS_OK) return cannot_start(index, options, status);
-  if (!first || options.veth) return std::nullopt;
-  const string address =
-      options.address.empty() ? "" : options.address + '/' + std::to_string(options.prefix);
+  return first ? configure_running(channel, options) : std::nullopt;
+}
+
+Outcome Daemon::configure_running(mango_ipc_h channel, const DeviceOptions& options) {
+  if (auto failure = configure(channel, "--spin", "device.spin_us", arguments_.spin_us)) return failure;
+  if (options.veth) return std::nullopt;  // has its addresses already
   if (auto failure = configure(channel, "--mac", "device.mac", options.mac)) return failure;
-  return configure(channel, "--ip", "device.ip", address);
+  if (options.address.empty()) return std::nullopt;
+  return configure(channel, "--ip", "device.ip", options.address + '/' + std::to_string(options.prefix));
 }
 
 Outcome Daemon::configure(mango_ipc_h channel, const char* option, const char* field, const string& value) {
@@ -269,12 +273,13 @@ void Daemon::announce() const {
   notify_manager("READY=1\nSTATUS=" + ready);
 }
 
-// Whoever can speak to a channel can reset the device: there is no password.
+// Changing anything takes the device's link, which is local; reading does not.
 void Daemon::warn_if_public(const string& path) const {
   for (const char* local : {"localhost:", "127.", "[::1]:", "::1:", "iceoryx:"})
     if (path.starts_with(local)) return;
-  log_.warning(path +
-               " may be reached from other machines, and whoever reaches it can reset devices: guard it");
+  log_.warning(
+      path +
+      " may be reached from other machines, which can then read the devices' configuration and counters");
 }
 
 }  // namespace

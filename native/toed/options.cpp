@@ -12,7 +12,7 @@ using std::string_view;
 
 // The end of a veth pair outside is called "mg-NAME", and Linux's limit for that is 15.
 constexpr size_t kLongestVethName = 12;
-constexpr uint64_t kLongestSpinUs = 1'000'000;
+constexpr uint64_t kLongestSpinUs = 1000;
 constexpr uint64_t kLeastBufferBytes = 4096;
 constexpr uint64_t kMostBufferBytes = uint64_t{16} * 1024 * 1024;
 
@@ -120,7 +120,7 @@ constexpr std::array kOptions = {
            "a number from 1"},
     Option{"--spin", "US", kRun, "microseconds a device looks for work before it sleeps [the device's own]",
            [](Typed& t, const string& v) { return take_number(t.arguments.spin_us, v, 0, kLongestSpinUs); },
-           "microseconds, at most 1000000"},
+           "microseconds, at most 1000"},
     Option{"--log", "json|text", kRun, "how messages are written [text]", take_log, "json or text"},
     Option{"--pid-file", "PATH", kRun, "where to write the process id once ready",
            [](Typed& t, const string& v) {
