@@ -154,7 +154,7 @@ mango_status_e mango_tcp_listen_close(mango_tcp_h tcp, struct sockaddr_in* addr)
   const Listener listener = take_to_close(*found, *addr);
   if (!listener) return MANGO_STATUS_NOT_FOUND;
   listener->closing.store(true, std::memory_order_release);
-  tcp_tell_device(*found, listener->socket, MANGO_IPC_MSG_TCP_LISTEN_CLOSE);
+  tcp_tell_device(listener->socket, MANGO_IPC_MSG_TCP_LISTEN_CLOSE);
   int fd = -1;
   if (mango_socket_get_fd(listener->socket, &fd) == MANGO_STATUS_OK) {
     hang_up(fd, found->device.load(std::memory_order_acquire) != nullptr);

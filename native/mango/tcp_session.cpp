@@ -3,11 +3,11 @@
 // handle when it is closed here; mango_socket_find() lends the handle meanwhile.
 #include "mango/tcp_session.h"
 
-#include "device/client.h"
 #include "device/session.h"
 #include "libmango.h"
 #include "mango/fd_table.h"
 #include "mango/socket.h"
+#include "mango/tcp.h"
 
 namespace mango::kernel {
 
@@ -37,15 +37,9 @@ mango_status_e tcp_hand_out(mango_socket_h socket, sockaddr_in* local, int* sess
   return MANGO_STATUS_OK;
 }
 
-void tcp_tell_device(Tcp& tcp, mango_socket_h socket, mango_ipc_msg_e type) noexcept {
-  device::Client* device = tcp.device.load(std::memory_order_acquire);
-  const Socket* found = device ? find_open(socket) : nullptr;
-  if (!found || !found->session) return;
-  ipc::Request request;
-  request.type = type;
-  request.session = found->session->id();
-  ipc::Response response;
-  (void)device->call(std::move(request), response);
+void tcp_tell_device(mango_socket_h socket, mango_ipc_msg_e type) noexcept {
+  const Socket* found = find_open(socket);
+  if (found && found->session) (void)found->session->tell(type);
 }
 
 }  // namespace mango::kernel
@@ -64,7 +58,6 @@ Socket* session_of(mango_tcp_h tcp, int session) noexcept {
 }
 
 struct Target {
-  Tcp* tcp = nullptr;
   Socket* socket = nullptr;
   mango_socket_h handle = nullptr;
   mango_status_e status = MANGO_STATUS_OK;
@@ -72,11 +65,13 @@ struct Target {
 
 Target target_of(mango_tcp_h tcp, int session) noexcept {
   Target target;
-  target.tcp = tcps().find(from_api(tcp));
-  if (target.tcp) target.socket = session_of(tcp, session);
+  if (!tcps().find(from_api(tcp))) {
+    target.status = MANGO_STATUS_INVALID_HANDLE;
+    return target;
+  }
+  target.socket = session_of(tcp, session);
   if (target.socket) target.handle = to_api(target.socket->handle);
-  if (!target.tcp) target.status = MANGO_STATUS_INVALID_HANDLE;
-  if (target.tcp && !target.socket) target.status = MANGO_STATUS_NOT_FOUND;
+  if (!target.socket) target.status = MANGO_STATUS_NOT_FOUND;
   return target;
 }
 
@@ -107,14 +102,14 @@ mango_status_e mango_tcp_close(mango_tcp_h tcp, int session) {
   const Target target = target_of(tcp, session);
   if (target.status != MANGO_STATUS_OK) return target.status;
   const bool numbered = target.socket->numbered;
-  tcp_tell_device(*target.tcp, target.handle, MANGO_IPC_MSG_TCP_CLOSE);
+  tcp_tell_device(target.handle, MANGO_IPC_MSG_TCP_CLOSE);
   return unless_gone(numbered ? mango_socket_destroy(target.handle) : mango_socket_close(target.handle));
 }
 
 mango_status_e mango_tcp_abort(mango_tcp_h tcp, int session) {
   const Target target = target_of(tcp, session);
   if (target.status != MANGO_STATUS_OK) return target.status;
-  tcp_tell_device(*target.tcp, target.handle, MANGO_IPC_MSG_TCP_ABORT);
+  tcp_tell_device(target.handle, MANGO_IPC_MSG_TCP_ABORT);
   return unless_gone(mango_socket_abort(target.handle));
 }
 

@@ -4,7 +4,6 @@
 
 #include <netinet/in.h>
 
-#include "mango/tcp.h"
 #include "typedef.h"
 
 namespace mango::kernel {
@@ -17,6 +16,6 @@ namespace mango::kernel {
 
 // TCP_CLOSE, TCP_ABORT or TCP_LISTEN_CLOSE to the device; nothing on the kernel engine. The session's
 // descriptor says the same a moment later, so a message that gets lost changes nothing.
-void tcp_tell_device(Tcp& tcp, mango_socket_h socket, mango_ipc_msg_e type) noexcept;
+void tcp_tell_device(mango_socket_h socket, mango_ipc_msg_e type) noexcept;
 
 }  // namespace mango::kernel
