@@ -105,7 +105,8 @@ int Device::listen(ServerSession& session, const ipc::Request& request, ipc::Res
   const auto* address = reinterpret_cast<const sockaddr*>(&request.address.storage);
   int error = 0;
   if (address->sa_family != AF_UNSPEC) error = bind(session, address, address_length(address->sa_family));
-  if (error == 0) error = session.listen(request.backlog);
+  if (error != 0) return error;
+  error = session.listen(request.backlog);
   if (error == EADDRINUSE) {
     reap(session);
     error = session.listen(request.backlog);
