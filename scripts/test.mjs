@@ -17,7 +17,7 @@ Runs all stages and fails if one of them does. System packages, npm packages and
 
   --only A,B         run these stages only
   --skip A,B         leave these out
-  --filter TEXT      run only test files (unit, e2e) whose path contains TEXT
+  --filter TEXT      run only test files (unit, e2e, offload) whose path contains TEXT
   --fuzz-seconds N   time for each fuzz target (default 30)
   --help             this text
 
@@ -106,6 +106,7 @@ function fuzz(dir, target, secondsEach) {
 
 function allStages(options) {
   const isEndToEnd = (path) => path.startsWith("test/e2e/");
+  const isOffload = (path) => /^test\/(ipc|toed|shim)\//.test(path);
   const script = (name, ...args) => check(process.execPath, [join(root, "scripts", name), ...args]);
   return [
     { name: "lint", what: "format and lint rules of both languages", body: () => script("lint.mjs") },
@@ -114,12 +115,17 @@ function allStages(options) {
     {
       name: "unit",
       what: "control plane, file by file",
-      body: () => nodeTests(testFiles((path) => !isEndToEnd(path), options)),
+      body: () => nodeTests(testFiles((path) => !isEndToEnd(path) && !isOffload(path), options)),
     },
     {
       name: "e2e",
       what: "the proxy with real clients and real upstreams",
       body: () => nodeTests(testFiles((path) => isEndToEnd(path) && path !== kSanitizerTest, options)),
+    },
+    {
+      name: "offload",
+      what: "the device, its channel, and unmodified programs under the shim",
+      body: () => nodeTests(testFiles(isOffload, options)),
     },
     {
       name: "asan",
@@ -151,6 +157,7 @@ function ensureTools(selected) {
   if (selected.has("lint")) ensureClang(["format"]);
   if (selected.has("fuzz")) ensureClang(["fuzz"]);
   if (selected.has("unit") || selected.has("e2e")) ensurePromtool();
+  if (selected.has("offload")) ensureSystemPackages("offload");
   if (!selected.has("e2e")) return;
   ensureSystemPackages("e2e");
   ensureBrowser();

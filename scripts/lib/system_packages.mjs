@@ -12,6 +12,7 @@ import { capture, run } from "./process.mjs";
 const kClangVersions = [16, 18, 17, 19];
 
 const header = (path) => () => existsSync(`/usr/include/${path}`) || existsSync(`/usr/local/include/${path}`);
+const kIceoryxHeaders = () => existsSync("/usr/include/iceoryx") || existsSync("/usr/local/include/iceoryx");
 const program = (name) => () => findProgram(name) !== undefined;
 
 const kBuild = [
@@ -21,6 +22,8 @@ const kBuild = [
   { name: "libssl-dev", present: header("openssl/ssl.h") },
   { name: "libnghttp2-dev", present: header("nghttp2/nghttp2.h") },
   { name: "libre2-dev", present: header("re2/re2.h") },
+  { name: "libgrpc++-dev", present: header("grpcpp/grpcpp.h") },
+  { name: "pkg-config", present: program("pkg-config") },
   { name: "nlohmann-json3-dev", present: header("nlohmann/json.hpp") },
   { name: "openssl", present: program("openssl") },
 ];
@@ -30,10 +33,23 @@ const kTest = [
   { name: "libgtest-dev", present: header("gtest/gtest.h") },
   { name: "curl", present: program("curl") },
   { name: "procps", present: program("ps") },
+  { name: "libiceoryx-posh-dev", present: kIceoryxHeaders },
+  { name: "iceoryx", present: program("iox-roudi") },
 ];
 
-// Other people's clients, which only the end-to-end tests run.
+// Other people's programs, which only the end-to-end tests run.
 const kE2e = [{ name: "nghttp2-client", present: program("h2load") }];
+const kOffload = [
+  ...kE2e,
+  { name: "nginx", present: program("nginx") },
+  { name: "haproxy", present: program("haproxy") },
+  { name: "redis-server", present: program("redis-server") },
+  { name: "iperf", present: program("iperf") },
+  { name: "iperf3", present: program("iperf3") },
+  { name: "iproute2", present: program("ip") },
+  { name: "python3", present: program("python3") },
+  { name: "wrk", present: program("wrk") },
+];
 const kBrowser = { name: "chromium", present: program("chromium") };
 
 const kBench = [
@@ -43,11 +59,14 @@ const kBench = [
   { name: "wrk", present: program("wrk") },
   { name: "nghttp2-client", present: program("h2load") },
   { name: "strace", present: program("strace") },
+  { name: "iperf3", present: program("iperf3") },
+  { name: "libiceoryx-posh-dev", present: kIceoryxHeaders },
+  { name: "iceoryx", present: program("iox-roudi") },
 ];
 
-const kPurposes = { run: kBuild, test: kTest, e2e: kE2e, bench: kBench, loadtest: kBuild };
+const kPurposes = { run: kBuild, test: kTest, e2e: kE2e, offload: kOffload, bench: kBench, loadtest: kBuild };
 
-/** Makes sure everything for "run", "test", "e2e" (beyond "test"), "bench" or "loadtest" is there. */
+/** Makes sure everything for "run", "test", "e2e" and "offload" (beyond "test"), "bench" or "loadtest" is there. */
 export function ensureSystemPackages(purpose) {
   const packages = kPurposes[purpose] ?? kBuild;
   const missing = packages.filter((entry) => !entry.present()).map((entry) => entry.name);
@@ -121,8 +140,16 @@ function asRoot() {
   return capture("sudo", ["-n", "true"]).status === 0 ? ["sudo", "-n"] : undefined;
 }
 
+// RUNLEVEL=1: a package that brings a server must not start it here.
 function apt(prefix, args) {
-  const [command, ...rest] = [...prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", ...args];
+  const [command, ...rest] = [
+    ...prefix,
+    "env",
+    "DEBIAN_FRONTEND=noninteractive",
+    "RUNLEVEL=1",
+    "apt-get",
+    ...args,
+  ];
   run(command, rest, { cwd: root });
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Debian's libnghttp2.a is made for executables: one debugging function of it, which nobody calls, names
-// stderr in a way that a shared object cannot link. The linker is told to take this instead (--wrap), in the
-// addon only. Rejected: a build of nghttp2 of our own for the sake of that line.
+// stderr in a way that a shared object cannot link. The linker is told to take this instead (--wrap) in our
+// shared objects. Rejected: a build of nghttp2 of our own for the sake of that line.
 #include <cstdio>
 
 extern "C" {
