@@ -12,7 +12,7 @@ namespace mango::toed {
 // Documented in --help (help.cpp) and in the README.
 enum class ExitCode {
   ok = 0,
-  failed = 1,  // also: not healthy, and stopped by a second signal
+  failed = 1,  // also: not healthy
   usage = 2,   // also: a value that the device refuses
   address_in_use = 3,
   not_permitted = 4,

@@ -4,15 +4,24 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
 namespace mango::toed {
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A terminal signals all processes of a job, and a wrapper among them passes it on: that is one wish, not
+// two.
+constexpr auto kSameWish = std::chrono::milliseconds(200);
+constexpr int kKilledBySignal = 128;  // as shells say it
 
 // Never destroyed: the thread may outlive main().
 struct Stopping {
@@ -40,17 +49,19 @@ void request_stop() {
 
 void serve_signals(const Log& log) {
   const sigset_t set = watched();
-  for (bool ending = false;;) {
+  std::optional<Clock::time_point> asked;
+  for (;;) {
     int signal = 0;
     if (::sigwait(&set, &signal) != 0) continue;
     const std::string name = std::string("SIG") + ::sigabbrev_np(signal);
     if (signal == SIGHUP) {
       log.info("SIGHUP ignored: fields are changed with `mango-toed set`, everything else by a restart");
-    } else if (ending) {
+    } else if (asked) {
+      if (Clock::now() - *asked < kSameWish) continue;
       log.warning(name + " again: stopping at once");
-      ::_exit(static_cast<int>(ExitCode::failed));
+      ::_exit(kKilledBySignal + signal);
     } else {
-      ending = true;
+      asked = Clock::now();
       log.info(name + ": ending all sessions");
       request_stop();
     }
