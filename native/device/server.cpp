@@ -48,6 +48,7 @@ bool listen_link(const std::string& path, Descriptor& link, std::string& error) 
   name.sun_family = AF_UNIX;
   if (path.size() >= sizeof(name.sun_path)) {
     error = "link " + path + ": the path is too long";
+    errno = ENAMETOOLONG;
     return false;
   }
   std::memcpy(name.sun_path, path.data(), path.size());
@@ -60,7 +61,9 @@ bool listen_link(const std::string& path, Descriptor& link, std::string& error) 
   if (link && ::bind(link.get(), reinterpret_cast<const sockaddr*>(&name), length) == 0 &&
       (abstract || ::chmod(path.c_str(), kLinkMode) == 0) && ::listen(link.get(), kLinkBacklog) == 0)
     return true;
-  error = "link " + path + ": " + std::strerror(errno);
+  const int failed = errno;
+  error = "link " + path + ": " + std::strerror(failed);
+  errno = failed;
   return false;
 }
 
@@ -84,15 +87,18 @@ class RunningServer final : public Server {
     sigset_t before;
     sigfillset(&all);
     (void)::pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are the program's own threads' affair
-    thread_ = std::thread([this, &entered, &error] {
+    int failed = 0;
+    thread_ = std::thread([this, &entered, &error, &failed] {
       (void)::pthread_setname_np(::pthread_self(), "mango-device");
       const bool good = device_.enter(error);
+      failed = errno;
       entered.set_value(good);
       if (good) device_.run();
     });
     (void)::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (ready.get()) return true;
     thread_.join();
+    errno = failed;
     return false;
   }
 
@@ -113,14 +119,18 @@ std::unique_ptr<Server> Server::start(const ServerOptions& options, std::string&
   if (!is_ring_size(options.rx_ring_bytes) || !is_ring_size(options.tx_ring_bytes)) {
     error = "ring sizes are powers of two from " + std::to_string(kLeastRingBytes) + " to " +
             std::to_string(kMostRingBytes);
+    errno = EINVAL;
     return nullptr;
   }
   const std::string path = options.link_path.empty() ? made_up_path(options.index) : options.link_path;
   Descriptor link;
   if (!listen_link(path, link, error)) return nullptr;
   auto server = std::make_unique<RunningServer>(options, std::move(link), path);
-  if (!server->run(error)) return nullptr;
-  return server;
+  if (server->run(error)) return server;
+  const int failed = errno;
+  server.reset();
+  errno = failed;
+  return nullptr;
 }
 
 }  // namespace mango::device

@@ -28,7 +28,7 @@ struct ServerOptions {
 
 class Server {
  public:
-  // Null on failure, with a sentence in `error`. The device is ready when this returns.
+  // Null on failure, with errno and a sentence in `error`. The device is ready when this returns.
   [[nodiscard]] static std::unique_ptr<Server> start(const ServerOptions& options, std::string& error);
   virtual ~Server() = default;  // sessions end with RST, the link closes
 

@@ -54,6 +54,14 @@ std::span<const Device::Field> Device::fields() {
   static constexpr Field kFields[] = {
       {"device.fields", "ro", [](Device&) { return list_fields(); }, nullptr},
       {"device.index", "ro", [](Device& d) { return std::to_string(d.core_.device); }, nullptr},
+      {"device.interface", "rw", [](Device& d) { return d.address_->interface(); },
+       [](Device& d, Text value) { return d.address_->set_interface(value); }},
+      {"device.ip", "rw", [](Device& d) { return d.address_->ip(); },
+       [](Device& d, Text value) { return d.address_->set_ip(value); }},
+      {"device.mac", "rw", [](Device& d) { return d.address_->mac(); },
+       [](Device& d, Text value) { return d.address_->set_mac(value); }},
+      {"device.subnet", "rw", [](Device& d) { return d.address_->subnet(); },
+       [](Device& d, Text value) { return d.address_->set_subnet(value); }},
       {"device.netns", "ro", [](Device& d) { return d.options_.netns; }, nullptr},
       {"device.pid", "ro", [](Device&) { return std::to_string(::getpid()); }, nullptr},
       {"device.reset", "wo", nullptr, [](Device& d, Text value) { return d.ask_reset(value); }},
@@ -123,6 +131,7 @@ Status Device::set_config(const std::string& name, const std::string& value) {
 Status Device::ask_reset(const std::string& how) {
   if (how != "all" && how != "preserved") return MANGO_STATUS_INVALID_ARGUMENT;
   resetting_ = true;
+  forget_address_ |= how == "all";
   return MANGO_STATUS_OK;
 }
 

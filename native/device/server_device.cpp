@@ -19,7 +19,9 @@ bool enter_netns(const std::string& name, std::string& error) {
   const std::string path = name.find('/') == std::string::npos ? "/run/netns/" + name : name;
   const Descriptor netns(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (netns && ::setns(netns.get(), CLONE_NEWNET) == 0) return true;
-  error = "network namespace " + path + ": " + std::strerror(errno);
+  const int failed = errno;
+  error = "network namespace " + path + ": " + std::strerror(failed);
+  errno = failed;
   return false;
 }
 
@@ -51,13 +53,17 @@ bool Device::prepare(std::string& error) {
   const bool made =
       core_.epoll && wake_ && core_.watch(wake_.get(), EPOLLIN | EPOLLET, event_key(EventKind::wake, 0)) &&
       core_.watch(link_listener_.get(), EPOLLIN | EPOLLET, event_key(EventKind::link_listener, 0));
-  if (!made) error = std::string("epoll: ") + std::strerror(errno);
+  const int failed = errno;
+  if (!made) error = std::string("epoll: ") + std::strerror(failed);
   started_ms_ = monotonic_ms();
+  errno = failed;
   return made;
 }
 
 bool Device::enter(std::string& error) {
-  return enter_netns(options_.netns, error);
+  if (!enter_netns(options_.netns, error)) return false;
+  address_.emplace();
+  return true;
 }
 
 void Device::run() {
@@ -244,6 +250,8 @@ void Device::reset_device() {
   });
   starved_.clear();
   queue_.clear();
+  if (forget_address_) address_->restore();
+  forget_address_ = false;
   if (options_.on_reset) options_.on_reset();
   resetting_ = false;
 }

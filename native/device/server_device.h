@@ -7,12 +7,14 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "device/server.h"
+#include "device/server_address.h"
 #include "device/server_client.h"
 #include "device/server_spin.h"
 #include "device/session_table.h"
@@ -124,6 +126,8 @@ class Device {
   uint32_t draining_ = 0;
   uint64_t timer_ms_ = 0;
   bool resetting_ = false;
+  bool forget_address_ = false;  // by the reset that is asked for
+  std::optional<DeviceAddress> address_;
 
   std::mutex mutex_;
   std::vector<Message> messages_;

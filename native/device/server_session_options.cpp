@@ -9,20 +9,9 @@
 
 #include "device/option_list.h"
 #include "device/server_session.h"
+#include "mango/sequence.h"
 
 namespace mango::device {
-namespace {
-
-int read_sequence(int fd, int queue, uint32_t& value) noexcept {
-  socklen_t length = sizeof(value);
-  if (::setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, &queue, sizeof(queue)) != 0 ||
-      ::getsockopt(fd, IPPROTO_TCP, TCP_QUEUE_SEQ, &value, &length) != 0)
-    return errno;
-  return 0;
-}
-
-}  // namespace
-
 void ServerSession::inherit_options(const ServerSession& listener) noexcept {
   linger_ = listener.linger_;
   nodelay_ = listener.nodelay_;
@@ -65,16 +54,7 @@ int ServerSession::get_option(int level, int name, void* value, uint32_t& length
 }
 
 int ServerSession::sequence(uint32_t& tx, uint32_t& rx) noexcept {
-  if (phase_ != Phase::connected) return ENOTCONN;
-  const int on = 1;
-  const int off = -1;  // without a window probe
-  if (::setsockopt(tcp_.get(), IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)) != 0) return errno;
-  constexpr int kReceiveQueue = 1;
-  constexpr int kSendQueue = 2;
-  int error = read_sequence(tcp_.get(), kSendQueue, tx);
-  if (error == 0) error = read_sequence(tcp_.get(), kReceiveQueue, rx);
-  (void)::setsockopt(tcp_.get(), IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off));
-  return error;
+  return phase_ == Phase::connected ? kernel::read_sequence(tcp_.get(), &tx, &rx) : ENOTCONN;
 }
 
 int ServerSession::detach() noexcept {
