@@ -65,14 +65,18 @@ export function awaitLine(name: string, child: ChildProcess, pattern: RegExp): P
   });
 }
 
+function converse(lab: Lab, name: string, command: readonly string[]): ChildProcess {
+  return lab.processes.converse(command, {}, join(lab.folder, `${name}.log`));
+}
+
 async function startRouDi(lab: Lab, core: readonly string[]): Promise<ChildProcess> {
-  const child = lab.processes.converse([...core, ROUDI, "--log-level", "info"]);
+  const child = converse(lab, ROUDI, [...core, ROUDI, "--log-level", "info"]);
   await awaitLine(ROUDI, child, ROUDI_READY);
   return child;
 }
 
 async function startToed(lab: Lab, core: readonly string[], address: string) {
-  const child = lab.processes.converse([...core, built("mango-toed"), "run", "--ipc", address]);
+  const child = converse(lab, "mango-toed", [...core, built("mango-toed"), "run", "--ipc", address]);
   const ready = await awaitLine("mango-toed", child, /ready on ([^\s,]+)/);
   if (child.pid === undefined || ready[1] === undefined) throw new Error("mango-toed did not start");
   return { child, pid: child.pid, ipc: ready[1] };

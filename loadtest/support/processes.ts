@@ -28,8 +28,8 @@ export interface Processes {
   run(command: readonly string[], env?: Env): Promise<Output>;
   // As start(), but on our own terminal and in its own group.
   attach(command: readonly string[], env: Env): ChildProcess;
-  // As start(), but stdin and stdout are pipes for the caller to talk through.
-  converse(command: readonly string[], env?: Env): ChildProcess;
+  // As start(), but stdin and stdout are pipes for the caller to talk through. stderr is ours, or a log file.
+  converse(command: readonly string[], env?: Env, log?: string): ChildProcess;
   // Answers the exit code; kills what does not end in time.
   stop(child: ChildProcess, signal?: NodeJS.Signals): Promise<number | null>;
   stopAll(): Promise<void>;
@@ -64,14 +64,25 @@ export function createProcesses(): Processes {
     return child;
   }
 
-  function start(command: readonly string[], options: StartOptions): ChildProcess {
-    const log = openSync(options.log, "a");
+  function withLog(file: string, spawnTo: (log: number) => ChildProcess): ChildProcess {
+    const log = openSync(file, "a");
     try {
-      const detached = options.ownGroup === true;
-      return track(spawnWith(command, undefined, { stdio: ["ignore", log, log], detached }));
+      return track(spawnTo(log));
     } finally {
       closeSync(log);
     }
+  }
+
+  function start(command: readonly string[], options: StartOptions): ChildProcess {
+    const detached = options.ownGroup === true;
+    return withLog(options.log, (log) =>
+      spawnWith(command, undefined, { stdio: ["ignore", log, log], detached }),
+    );
+  }
+
+  function converse(command: readonly string[], env?: Env, file?: string): ChildProcess {
+    const talk = (stderr: "inherit" | number) => spawnWith(command, env, { stdio: ["pipe", "pipe", stderr] });
+    return file === undefined ? track(talk("inherit")) : withLog(file, talk);
   }
 
   async function stop(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
@@ -97,7 +108,7 @@ export function createProcesses(): Processes {
     start,
     run: (command, env) => collect(track(spawnWith(command, env, { stdio: ["ignore", "pipe", "pipe"] }))),
     attach: (command, env) => track(spawnWith(command, env, { stdio: "inherit", detached: true })),
-    converse: (command, env) => track(spawnWith(command, env, { stdio: ["pipe", "pipe", "inherit"] })),
+    converse,
     stop,
     stopAll: async () => {
       await Promise.all([...alive].map((child) => stop(child)));
