@@ -2,6 +2,7 @@
 #include "ipc/transport.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <unistd.h>
 
 #include <climits>
@@ -17,15 +18,15 @@ constexpr char kGrpcPlugin[] = "libmango-ipc-grpc.so";
 constexpr char kIceoryxPlugin[] = "libmango-ipc-iceoryx.so";
 constexpr char kFolderVariable[] = "MANGO_IPC_PLUGIN_DIR";
 
-// The folder of the library or program this code is part of. A program's name may be anything: the kernel
-// knows.
+// The folder of the library or program this code is part of. The loader has no name for a program.
 std::string own_folder() {
   Dl_info info{};
-  const bool found = dladdr(reinterpret_cast<const void*>(&own_folder), &info) != 0 && info.dli_fname;
-  const std::string file = found ? info.dli_fname : "";
+  link_map* map = nullptr;
+  const bool found = dladdr1(reinterpret_cast<const void*>(&own_folder), &info,
+                             reinterpret_cast<void**>(&map), RTLD_DL_LINKMAP) != 0;
+  const bool is_library = found && map && map->l_name[0] != '\0';
   char resolved[PATH_MAX];
-  const bool is_path = file.find('/') != std::string::npos;
-  if (!realpath(is_path ? file.c_str() : "/proc/self/exe", resolved)) return ".";
+  if (!realpath(is_library ? map->l_name : "/proc/self/exe", resolved)) return ".";
   const std::string path = resolved;
   return path.substr(0, path.rfind('/'));
 }
