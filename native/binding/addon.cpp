@@ -47,7 +47,15 @@ size_t workers_member(const Napi::Object& object) {
   throw wrong_type(object.Env(), "workers must be a number from 1 to 256");
 }
 
-// Resolves a promise from a worker's thread.
+int index_member(const Napi::Object& object) {
+  constexpr double kMaxIndex = 255;
+  const Napi::Value value = object.Get("ipcIndex");
+  const double index = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (index >= 0 && index <= kMaxIndex) return static_cast<int>(index);
+  throw wrong_type(object.Env(), "ipcIndex must be a number from 0 to 255");
+}
+
+// Settles a promise from a thread of the data plane.
 template <typename Value>
 class Answer {
  public:
@@ -65,6 +73,15 @@ class Answer {
       const std::unique_ptr<Value> owner(given);
       if (env != nullptr) deferred.Resolve(Napi::Value::From(env, *owner));
     });
+    function_.Release();
+  }
+  void fail(DataPlaneError error) const {
+    auto* carried = new DataPlaneError(std::move(error));
+    function_.BlockingCall(carried,
+                           [deferred = deferred_](Napi::Env env, Napi::Function, DataPlaneError* given) {
+                             const std::unique_ptr<DataPlaneError> owner(given);
+                             if (env != nullptr) deferred.Reject(make_error(env, *owner).Value());
+                           });
     function_.Release();
   }
 
@@ -86,6 +103,9 @@ class DataPlaneObject : public Napi::ObjectWrap<DataPlaneObject> {
          InstanceMethod<&DataPlaneObject::events>("events"),
          InstanceMethod<&DataPlaneObject::sessions>("sessions"), InstanceMethod<&DataPlaneObject::act>("act"),
          InstanceMethod<&DataPlaneObject::upstreams>("upstreams"),
+         InstanceMethod<&DataPlaneObject::device>("device"),
+         InstanceMethod<&DataPlaneObject::ask_device>("askDevice"),
+         InstanceMethod<&DataPlaneObject::reset_device>("resetDevice"),
          InstanceMethod<&DataPlaneObject::reopen_access_log>("reopenAccessLog")});
   }
 
@@ -98,7 +118,9 @@ class DataPlaneObject : public Napi::ObjectWrap<DataPlaneObject> {
     wake_.Unref(info.Env());  // events alone do not keep the process alive
     DataPlaneError error;
     plane_ = proxy::DataPlane::create({.workers = workers_member(options),
-                                       .library = text_member(options, "library"),
+                                       .engine = {.library = text_member(options, "library"),
+                                                  .ipc_address = text_member(options, "ipcAddress"),
+                                                  .ipc_index = index_member(options)},
                                        .access_log_path = text_member(options, "accessLogPath"),
                                        .wake = [this] { wake_.NonBlockingCall(); }},
                                       error);
@@ -155,6 +177,30 @@ class DataPlaneObject : public Napi::ObjectWrap<DataPlaneObject> {
     DataPlaneError error;
     const auto done = [answer](uint64_t count) { answer(count); };
     if (!plane(info).act(text_argument(info, 0), text_argument(info, 1), done, error)) answer.reject(error);
+    return answer.promise();
+  }
+
+  Napi::Value device(const Napi::CallbackInfo& info) {
+    return Napi::String::New(info.Env(), plane(info).device());
+  }
+
+  Napi::Value ask_device(const Napi::CallbackInfo& info) {
+    proxy::DataPlane& asked = plane(info);
+    const Answer<std::string> answer(info.Env());
+    asked.ask_device(answer);
+    return answer.promise();
+  }
+
+  Napi::Value reset_device(const Napi::CallbackInfo& info) {
+    proxy::DataPlane& asked = plane(info);
+    if (info.Length() < 1 || !info[0].IsBoolean()) throw wrong_type(info.Env(), "a boolean was expected");
+    const Answer<bool> answer(info.Env());
+    asked.reset_device(info[0].As<Napi::Boolean>().Value(), [answer](DataPlaneError error) {
+      if (*error.code == 0)
+        answer(true);
+      else
+        answer.fail(std::move(error));
+    });
     return answer.promise();
   }
 

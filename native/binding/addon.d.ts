@@ -9,17 +9,19 @@ export interface Versions {
 
 export interface Options {
   readonly workers: number;
-  readonly library: string; // path of a libmango.so, "" = the built-in kernel engine
+  readonly library: string; // path of a libmango.so, "" = the built-in one
+  readonly ipcAddress: string; // "host:port" or "iceoryx:NAME" of the process that owns TCP, "" = this process does
+  readonly ipcIndex: number; // which of its devices
   readonly accessLogPath: string; // "" = off, "-" = standard output
 }
 
 export class DataPlane {
   // Starts the workers; no listener yet. `wake` is called on the event loop when events() has something to read.
-  // Throws ENGINE_LOAD (library missing, or a symbol of it).
+  // Throws ENGINE_LOAD (library missing, or a symbol of it; no answer from the device).
   constructor(options: Options, wake: () => void);
 
   // Checks the snapshot, binds new listeners, swaps it in; on any error nothing has changed.
-  // Throws SNAPSHOT_INVALID, CERTIFICATE_INVALID, LISTEN_FAILED. Answers JSON: {listeners: [{name, address, port}]}.
+  // Throws SNAPSHOT_INVALID, CERTIFICATE_INVALID, LISTEN_FAILED, DEVICE_UNAVAILABLE. Answers JSON: {listeners: [{name, address, port}]}.
   apply(snapshot: string): string;
   // Replaces a server's endpoints after a name was resolved again. Unknown keys are ignored.
   setEndpoints(serverKey: string, endpoints: readonly string[]): void;
@@ -40,6 +42,13 @@ export class DataPlane {
   act(selector: string, action: string): Promise<number>;
   // Upstream servers with their health, JSON.
   upstreams(): string;
+  // Engine and device as far as known, JSON (shape: src/proxy/device.ts): at once, without asking the device.
+  device(): string;
+  // The same with all that the device tells of itself. Waits for it on a thread of the data plane.
+  askDevice(): Promise<string>;
+  // Resets the device: resolves when the reset has begun, its end shows in device(). Rejects with
+  // DEVICE_UNAVAILABLE or NOT_IMPLEMENTED.
+  resetDevice(preserve: boolean): Promise<boolean>;
   reopenAccessLog(): void;
 }
 

@@ -91,16 +91,19 @@ void Connection::turn_input(uint32_t events) {
   if (!stream_.is_open()) return;
   if (input_ended_) {
     // These events cannot be masked either, and say that nobody will take our output.
-    if ((events & (EPOLLERR | EPOLLHUP)) != 0) on_output_failed(Io::reset);
+    if ((events & (EPOLLERR | EPOLLHUP)) != 0)
+      on_output_failed(stream_.take_error() == Io::device ? Io::device : Io::reset);
     return;
   }
   if (paused_) {
     // Neither can be masked, and a paused connection would spin on them. A reset is the end; after an orderly
     // end of both directions there may be bytes left to read, so the connection only goes deaf until it is
     // resumed.
-    if ((events & EPOLLERR) != 0)
-      end_input(Io::reset);
-    else if ((events & EPOLLHUP) != 0)
+    if ((events & (EPOLLERR | EPOLLHUP)) == 0) return;
+    const Io io = stream_.take_error();
+    if (io != Io::ok || (events & EPOLLERR) != 0)
+      end_input(io == Io::ok ? Io::reset : io);
+    else
       go_deaf();
     return;
   }

@@ -28,6 +28,7 @@ void ListeningSocket::swap(ListeningSocket& other) noexcept {
   std::swap(socket_, other.socket_);
   std::swap(fd_, other.fd_);
   std::swap(reserve_fd_, other.reserve_fd_);
+  std::swap(era_, other.era_);
 }
 
 bool ListeningSocket::bind(Engine& engine, Endpoint& endpoint, int backlog, size_t count, bool ours,
@@ -51,13 +52,16 @@ bool ListeningSocket::bind(Engine& engine, Endpoint& endpoint, int backlog, size
   }
   if (status == MANGO_STATUS_OK) return true;
   sockets.clear();
-  error = "cannot listen on " + endpoint.to_string() + ": " + std::strerror(-static_cast<int>(status));
+  error =
+      "cannot listen on " + endpoint.to_string() + ": " +
+      (means_reset(status) ? "the offload device is not there" : std::strerror(-static_cast<int>(status)));
   return false;
 }
 
 mango_status_e ListeningSocket::open(Engine& engine, Endpoint& endpoint, int backlog, bool shared) noexcept {
   const int on = 1;
   engine_ = &engine;
+  era_ = engine.era();
   mango_status_e status = engine.socket_create(engine.tcp(), &socket_);
   if (status == MANGO_STATUS_OK) status = engine.socket_open(socket_, &fd_);
   if (status == MANGO_STATUS_OK) status = engine.socket_set_nonblocking(socket_, true);
@@ -94,11 +98,15 @@ Accepted ListeningSocket::accept(Stream& stream, Endpoint& peer) noexcept {
   if (status == MANGO_STATUS_TOO_MANY_FILES || status == MANGO_STATUS_SYSTEM_FILE_LIMIT)
     return Accepted::exhausted;
   if (status == MANGO_STATUS_ABORTED) return Accepted::failed;
+  if (means_reset(status)) {
+    engine_->note_reset(era_);
+    return Accepted::lost;
+  }
   if (status != MANGO_STATUS_OK) return Accepted::none;
   int fd = -1;
   (void)engine_->socket_get_fd(client, &fd);
   (void)engine_->socket_set_nonblocking(client, true);
-  stream = Stream(*engine_, client, fd);
+  stream = Stream(*engine_, client, fd, era_);
   return Accepted::ok;
 }
 

@@ -15,6 +15,7 @@ enum class Accepted : uint8_t {
   none,       // nothing is waiting
   failed,     // one connection died before it was accepted; there may be more
   exhausted,  // no file descriptor left
+  lost,       // the socket died with its device: close it
 };
 
 // Owns its socket. Bound on one thread, then moved to its worker, which alone uses it.
@@ -38,6 +39,11 @@ class ListeningSocket {
   // Gives the handler a turn whenever a connection waits. False if the loop cannot watch it.
   [[nodiscard]] bool watch(Loop& loop, Handler& handler) noexcept;
   [[nodiscard]] Accepted accept(Stream& stream, Endpoint& peer) noexcept;
+  // The loop says that nothing will come any more: only a reset of the device does that to a listening
+  // socket.
+  void note_hang_up() noexcept { engine_->note_reset(era_); }
+  // Whether its device was reset when that era began.
+  [[nodiscard]] bool older_than(uint32_t era) const noexcept { return socket_ != nullptr && era_ != era; }
   // With no descriptor left, a waiting connection would wake the loop for ever: gives up the descriptor kept
   // in reserve for as long as it takes to abort one. True if one was refused.
   [[nodiscard]] bool refuse_one() noexcept;
@@ -55,6 +61,7 @@ class ListeningSocket {
   mango_socket_h socket_ = nullptr;
   int fd_ = -1;
   int reserve_fd_ = -1;
+  uint32_t era_ = 0;
 };
 
 }  // namespace mango::net

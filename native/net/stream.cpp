@@ -30,6 +30,9 @@ Io classify(mango_status_e status) noexcept {
       return Io::tls;
     case MANGO_STATUS_TLS_TRUNCATED:
       return Io::truncated;
+    case MANGO_STATUS_DEVICE_RESET:
+    case MANGO_STATUS_IPC_UNAVAILABLE:
+      return Io::device;
     default:
       return Io::failed;
   }
@@ -47,6 +50,7 @@ Stream::Stream(Stream&& other) noexcept
     : engine_(std::exchange(other.engine_, nullptr)),
       socket_(std::exchange(other.socket_, nullptr)),
       fd_(std::exchange(other.fd_, -1)),
+      era_(other.era_),
       tls_(std::exchange(other.tls_, false)),
       ssl_(std::move(other.ssl_)) {}
 
@@ -56,23 +60,34 @@ Stream& Stream::operator=(Stream&& other) noexcept {
   engine_ = std::exchange(other.engine_, nullptr);
   socket_ = std::exchange(other.socket_, nullptr);
   fd_ = std::exchange(other.fd_, -1);
+  era_ = other.era_;
   tls_ = std::exchange(other.tls_, false);
   ssl_ = std::move(other.ssl_);
   return *this;
 }
 
+// Tells the engine of a reset, so that it is noticed whoever meets it first.
+Io Stream::result(mango_status_e status) noexcept {
+  const Io io = classify(status);
+  if (io == Io::device) engine_->note_reset(era_);
+  return io;
+}
+
 Io Stream::connect(Engine& engine, const Endpoint& endpoint) noexcept {
   engine_ = &engine;
   if (endpoint.is_unix()) return connect_local(endpoint);
+  era_ = engine.era();
   if (engine.socket_create(engine.tcp(), &socket_) != MANGO_STATUS_OK) return Io::failed;
-  if (engine.socket_open(socket_, &fd_) != MANGO_STATUS_OK ||
-      engine.socket_set_nonblocking(socket_, true) != MANGO_STATUS_OK) {
+  mango_status_e status = engine.socket_open(socket_, &fd_);
+  if (status == MANGO_STATUS_OK) status = engine.socket_set_nonblocking(socket_, true);
+  if (status != MANGO_STATUS_OK) {
+    const Io io = result(status);
     close();
-    return Io::failed;
+    return io == Io::device ? io : Io::failed;
   }
   ++calls().connect;
   const auto* address = reinterpret_cast<const sockaddr*>(&endpoint.storage);
-  const Io io = classify(engine.socket_connect(socket_, address, endpoint.length));
+  const Io io = result(engine.socket_connect(socket_, address, endpoint.length));
   set_no_delay();
   return io;
 }
@@ -90,9 +105,15 @@ Io Stream::finish_connect() noexcept {
   int error = 0;
   socklen_t length = sizeof error;
   if (socket_ == nullptr) return Io::ok;
-  if (engine_->socket_get_option(socket_, SOL_SOCKET, SO_ERROR, &error, &length) != MANGO_STATUS_OK)
-    return Io::failed;
-  return error == 0 ? Io::ok : Io::failed;
+  const auto status = engine_->socket_get_option(socket_, SOL_SOCKET, SO_ERROR, &error, &length);
+  const Io io = result(status == MANGO_STATUS_OK ? static_cast<mango_status_e>(-error) : status);
+  return io == Io::ok || io == Io::device ? io : Io::failed;
+}
+
+Io Stream::take_error() noexcept {
+  if (socket_ == nullptr) return Io::ok;
+  const Io io = finish_connect();
+  return io == Io::failed ? Io::reset : io;
 }
 
 void Stream::set_no_delay() noexcept {
@@ -125,7 +146,7 @@ bool Stream::use_tls_keys(const mango_tls_keys_t& keys) noexcept {
 
 Transfer Stream::shake_hands() noexcept {
   size_t none = 0;
-  const Io io = classify(engine_->socket_recv_tls(socket_, nullptr, 0, &none));
+  const Io io = result(engine_->socket_recv_tls(socket_, nullptr, 0, &none));
   return {io == Io::ok ? Io::again : io};
 }
 
@@ -137,7 +158,7 @@ Transfer Stream::recv(std::span<char> room) noexcept {
   size_t received = 0;
   const auto status = tls_ ? engine_->socket_recv_tls(socket_, room.data(), room.size(), &received)
                            : engine_->socket_recv(socket_, room.data(), room.size(), &received);
-  const Io io = classify(status);
+  const Io io = result(status);
   if (io == Io::ok && received == 0) return {Io::eof};
   return {io, received};
 }
@@ -149,7 +170,7 @@ Transfer Stream::send(std::string_view bytes) noexcept {
   size_t sent = 0;
   const auto status = tls_ ? engine_->socket_send_tls(socket_, bytes.data(), bytes.size(), &sent)
                            : engine_->socket_send(socket_, bytes.data(), bytes.size(), &sent);
-  return {classify(status), sent};
+  return {result(status), sent};
 }
 
 void Stream::shutdown_write() noexcept {

@@ -27,6 +27,7 @@ enum class Io : uint8_t {
   truncated,  // FIN without close_notify
   reset,      // the peer, or we, reset the connection
   tls,        // TLS failed; see Stream::tls_error
+  device,     // the offload device below was reset, or is gone
   failed,     // any other error
 };
 
@@ -57,9 +58,9 @@ struct Endpoint {
 class Stream {
  public:
   Stream() noexcept = default;
-  // Takes over an accepted, non-blocking socket of the engine.
-  Stream(Engine& engine, mango_socket_h socket, int fd) noexcept
-      : engine_(&engine), socket_(socket), fd_(fd) {}
+  // Takes over an accepted, non-blocking socket of the engine, of the era of the socket that accepted it.
+  Stream(Engine& engine, mango_socket_h socket, int fd, uint32_t era) noexcept
+      : engine_(&engine), socket_(socket), fd_(fd), era_(era) {}
   Stream(Stream&& other) noexcept;
   Stream& operator=(Stream&& other) noexcept;
   ~Stream() { close(); }
@@ -94,6 +95,10 @@ class Stream {
 
   [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
   [[nodiscard]] int fd() const noexcept { return fd_; }
+  // Whether its device was reset when that era began. A Unix socket has no device.
+  [[nodiscard]] bool older_than(uint32_t era) const noexcept { return socket_ != nullptr && era_ != era; }
+  // The error that waits for the next call: `reset` or `device`, else `ok`. Takes it.
+  [[nodiscard]] Io take_error() noexcept;
   // The address on our side; empty for a Unix socket.
   [[nodiscard]] Endpoint local() const noexcept;
   // Why the last `tls` result on this thread came about, as a stable word; clears OpenSSL's queue.
@@ -102,10 +107,12 @@ class Stream {
  private:
   [[nodiscard]] Io connect_local(const Endpoint& endpoint) noexcept;
   [[nodiscard]] Transfer shake_hands() noexcept;
+  [[nodiscard]] Io result(mango_status_e status) noexcept;
 
   Engine* engine_ = nullptr;
   mango_socket_h socket_ = nullptr;  // null for a Unix socket
   int fd_ = -1;
+  uint32_t era_ = 0;
   bool tls_ = false;
   SslPointer ssl_;
 };

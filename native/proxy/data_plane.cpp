@@ -13,14 +13,15 @@ namespace mango::proxy {
 std::unique_ptr<DataPlane> DataPlane::create(DataPlaneOptions options, DataPlaneError& error) {
   std::unique_ptr<DataPlane> self(new DataPlane());
   error.code = "ENGINE_LOAD";
-  self->engine_ = net::Engine::open(options.library, error.message);
+  self->engine_ = net::Engine::open(options.engine, error.message);
   if (!self->engine_) return nullptr;
   error.code = "ACCESS_LOG";
   self->access_log_ = AccessLog::open(options.access_log_path, options.workers, error.message);
   if (!self->access_log_) return nullptr;
   self->events_ = std::make_unique<EventQueue>(std::move(options.wake));
-  self->shared_.reset(
-      new Shared{*self->engine_, *self->access_log_, *self->events_, options.workers, RateLimiter()});
+  self->keeper_ = std::make_unique<DeviceKeeper>(*self->engine_, *self->events_);
+  self->shared_.reset(new Shared{*self->engine_, *self->access_log_, *self->events_, options.workers,
+                                 *self->keeper_, RateLimiter()});
   for (size_t i = 0; i < options.workers; ++i)
     self->workers_.push_back(std::make_unique<Worker>(*self->shared_, i));
   std::vector<Worker*> peers;
@@ -32,6 +33,7 @@ std::unique_ptr<DataPlane> DataPlane::create(DataPlaneOptions options, DataPlane
       return nullptr;
     }
   }
+  self->keeper_->start(std::move(peers), [plane = self.get()] { return plane->listening(); });
   return self;
 }
 
@@ -43,7 +45,11 @@ DataPlane::~DataPlane() {
 void DataPlane::stop() {
   if (stopped_) return;
   stopped_ = true;
-  bound_.clear();  // what is left of a listener goes with its worker
+  if (keeper_) keeper_->stop();
+  {
+    const std::lock_guard lock(bound_mutex_);
+    bound_.clear();  // what is left of a listener goes with its worker
+  }
   for (const auto& worker : workers_) worker->stop();
 }
 
@@ -67,7 +73,11 @@ bool DataPlane::apply(std::string_view snapshot_json, std::string& answer, DataP
           worker->adopt(std::move(view), std::move(listeners));
         });
   }
-  bound_ = std::move(bound);
+  {
+    const std::lock_guard lock(bound_mutex_);
+    bound_.swap(bound);
+  }
+  keeper_->wake();  // a socket may have died before it was one of these
   snapshot_ = snapshot;
   nlohmann::json json = {{"listeners", nlohmann::json::array()}};
   for (const Bound& one : bound_)
@@ -100,16 +110,20 @@ bool DataPlane::bind_one(const config::Listener& listener, Bound& bound, DataPla
   const std::string host =
       listener.host.find(':') == std::string::npos ? listener.host : "[" + listener.host + "]";
   std::vector<net::ListeningSocket> sockets;
+  bound.backlog = static_cast<int>(listener.backlog);
   if (!net::Endpoint::parse(host + ":" + std::to_string(listener.port), bound.endpoint)) {
     error = {"SNAPSHOT_INVALID", "listener \"" + listener.name + "\": not an address: " + listener.host};
     return false;
   }
-  const int backlog = static_cast<int>(listener.backlog);
   // A listener renamed, or moved to another address of the same port: for a moment both are there.
   const bool ours = std::any_of(bound_.begin(), bound_.end(), [&bound](const Bound& old) {
     return bound.endpoint.port() != 0 && old.endpoint.port() == bound.endpoint.port();
   });
-  if (!net::ListeningSocket::bind(*engine_, bound.endpoint, backlog, workers_.size(), ours, sockets,
+  if (engine_->lost()) {  // the attempt would only wait for it
+    error = {"DEVICE_UNAVAILABLE", "listener \"" + listener.name + "\": the device is not ready"};
+    return false;
+  }
+  if (!net::ListeningSocket::bind(*engine_, bound.endpoint, bound.backlog, workers_.size(), ours, sockets,
                                   error.message)) {
     error.code = "LISTEN_FAILED";
     error.message = "listener \"" + listener.name + "\": " + error.message;
@@ -125,6 +139,17 @@ bool DataPlane::bind_one(const config::Listener& listener, Bound& bound, DataPla
     bound.listeners.push_back(std::move(own));
   }
   return true;
+}
+
+std::vector<DeviceKeeper::Listening> DataPlane::listening() const {
+  const std::lock_guard lock(bound_mutex_);
+  return {bound_.begin(), bound_.end()};
+}
+
+void DataPlane::reset_device(bool preserve, std::function<void(DataPlaneError)> done) {
+  keeper_->reset(preserve, [done = std::move(done)](const DeviceKeeper::Outcome& outcome) {
+    done({outcome.code, outcome.message});
+  });
 }
 
 std::shared_ptr<WorkerView> DataPlane::make_view(Worker& worker,

@@ -8,10 +8,12 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "proxy/device_keeper.h"
 #include "proxy/listener.h"
 #include "proxy/upstream.h"
 #include "proxy/worker.h"
@@ -19,14 +21,14 @@
 namespace mango::proxy {
 
 struct DataPlaneError {
-  const char* code =
-      "";  // stable: ENGINE_LOAD, LISTEN_FAILED, SNAPSHOT_INVALID, CERTIFICATE_INVALID, INTERNAL
+  const char* code = "";  // stable: ENGINE_LOAD, DEVICE_UNAVAILABLE, LISTEN_FAILED, SNAPSHOT_INVALID,
+                          // CERTIFICATE_INVALID, NOT_IMPLEMENTED, INTERNAL
   std::string message;
 };
 
 struct DataPlaneOptions {
   size_t workers = 1;
-  std::string library;          // "" = the built-in engine
+  net::EngineOptions engine;
   std::string access_log_path;  // "" = off, "-" = standard output
   std::function<void()> wake;   // events are there to be read; called from any worker, must not block
 };
@@ -47,7 +49,11 @@ class DataPlane {
   [[nodiscard]] std::string events() { return events_->take(); }
   [[nodiscard]] std::string upstreams() const;
   void reopen_access_log() noexcept { access_log_->reopen(); }
-  [[nodiscard]] const std::string& engine_name() const noexcept { return engine_->name(); }
+  // What is known of the engine and its device; with `ask` all that the device itself can tell. Callbacks run
+  // once, on a thread of the data plane.
+  [[nodiscard]] std::string device() const { return keeper_->facts(); }
+  void ask_device(std::function<void(std::string json)> done) { keeper_->ask(std::move(done)); }
+  void reset_device(bool preserve, std::function<void(DataPlaneError)> done);
 
   // The callback runs once, on a worker's thread, when all workers have answered.
   [[nodiscard]] bool sessions(std::string_view selector_json, std::function<void(std::string json)> done,
@@ -61,12 +67,10 @@ class DataPlane {
                                             AddressSet& clients, DataPlaneError& error);
 
   // A listening address, with a socket and a Listener for each worker.
-  struct Bound {
-    std::string name;
+  struct Bound : DeviceKeeper::Listening {
     std::string configured;  // the address as configured, with port 0 if any is fine
-    net::Endpoint endpoint;
-    std::vector<std::shared_ptr<Listener>> listeners;
   };
+  [[nodiscard]] std::vector<DeviceKeeper::Listening> listening() const;
   [[nodiscard]] bool bind_listeners(const config::Document& document, std::vector<Bound>& bound,
                                     DataPlaneError& error);
   [[nodiscard]] bool bind_one(const config::Listener& listener, Bound& bound, DataPlaneError& error);
@@ -78,8 +82,10 @@ class DataPlane {
   std::unique_ptr<net::Engine> engine_;
   std::unique_ptr<AccessLog> access_log_;
   std::unique_ptr<EventQueue> events_;
+  std::unique_ptr<DeviceKeeper> keeper_;
   std::unique_ptr<Shared> shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  mutable std::mutex bound_mutex_;  // the keeper reads bound_; the control thread alone changes it
   std::vector<Bound> bound_;
   std::shared_ptr<const Snapshot> snapshot_;
   std::unordered_map<std::string, std::shared_ptr<Ejection>> health_;  // by upstream and server

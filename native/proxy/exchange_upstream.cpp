@@ -44,6 +44,8 @@ const char* reason_of(UpstreamFailure failure) noexcept {
       return "upstream_bad_response";
     case UpstreamFailure::no_memory:
       return "out_of_buffers";
+    case UpstreamFailure::device:
+      return "device_reset";
   }
   return "";
 }
@@ -177,6 +179,8 @@ void Exchange::wait_for_room() {
 void Exchange::on_upstream_failed(UpstreamFailure failure, bool fresh, const char* reason) {
   if (state_ == ExchangeState::finished || state_ == ExchangeState::unused) return;
   if (reason == nullptr) reason = reason_of(failure);
+  // The client's connection was of the same device: nobody is left to repeat the request for.
+  if (failure == UpstreamFailure::device) return session_->device_was_reset();
   // A pooled connection that closes under a request says nothing about the server's health, and neither does
   // a server that is only busy.
   if ((fresh || answered_) && failure != UpstreamFailure::refused) server_->failed(reason);

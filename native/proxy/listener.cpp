@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/listener.h"
 
+#include "proxy/device_keeper.h"
+
 namespace mango::proxy {
 
 void Listener::give(net::ListeningSocket socket, uint16_t port, bool spread) noexcept {
@@ -22,11 +24,33 @@ void Listener::close() {
   for (int i = 0; i < kAcceptsAtClose && socket_.watched(); ++i)
     if (!accept_one()) break;
   socket_.close();
+  lost_.store(false, std::memory_order_release);
 }
 
-void Listener::on_turn(uint32_t) {
+void Listener::drop_older_than(uint32_t era) {
+  if (socket_.older_than(era)) lose();
+}
+
+// Sessions go on, and so does the listener: only nobody can connect until it has a socket again.
+void Listener::lose() {
+  socket_.close();
+  lost_.store(!closed_, std::memory_order_release);
+  worker_.shared().device.wake();
+}
+
+void Listener::reopen(net::ListeningSocket socket) {
+  if (closed_ || socket_) return;
+  if (!socket.watch(worker_.loop(), *this)) return;
+  socket_ = std::move(socket);
+  lost_.store(false, std::memory_order_release);
+}
+
+void Listener::on_turn(uint32_t events) {
   for (int i = 0; i < kAcceptsPerTurn && !closed_; ++i)
-    if (!accept_one()) return;
+    if (!accept_one()) break;
+  if ((events & EPOLLHUP) == 0 || !socket_) return;
+  socket_.note_hang_up();
+  lose();
 }
 
 bool Listener::accept_one() {
@@ -34,6 +58,9 @@ bool Listener::accept_one() {
   net::Endpoint peer;
   switch (socket_.accept(stream, peer)) {
     case net::Accepted::none:
+      return false;
+    case net::Accepted::lost:
+      lose();
       return false;
     case net::Accepted::failed:
       return true;

@@ -194,6 +194,7 @@ void Session::on_protocol_error(const http::Refusal& refusal) {
 }
 
 void Session::on_input_end(net::Io io) {
+  if (io == net::Io::device) return device_was_reset();
   switch (state_) {
     case SessionState::handshake:
       count_handshake("error");
@@ -226,8 +227,9 @@ void Session::on_writable() {
   if (codec_ != nullptr) codec_->writable(*this);
 }
 
-void Session::on_output_failed(net::Io) {
+void Session::on_output_failed(net::Io io) {
   if (state_ == SessionState::closed) return;
+  if (io == net::Io::device) return device_was_reset();
   if (exchanges_ == nullptr) {
     finish_close();
     return;

@@ -74,6 +74,8 @@ class Session final : public CodecConnection, public net::TimerTarget, public ht
   // By hand, from the admin API: close, reset or abort.
   void act(config::ActionKind action);
   void drain();
+  // The device below was reset: the connection is gone already. The policy has its say, and the session ends.
+  void device_was_reset();
 
   // --- facts ---
   [[nodiscard]] uint64_t id() const noexcept { return id_; }

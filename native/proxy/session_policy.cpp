@@ -150,6 +150,15 @@ void Session::drain() {
     schedule();
 }
 
+void Session::device_was_reset() {
+  if (state_ == SessionState::closed || state_ == SessionState::aborted) return;
+  if (state_ == SessionState::closing) return finish_close();
+  for (Exchange* exchange = exchanges_; exchange != nullptr; exchange = exchange->next_of_session)
+    exchange->set_reason("device_reset");
+  apply(config::Trigger::device_reset, "device_reset", sole());
+  end_now(config::ActionKind::abort);  // whatever the action was: there is no connection to go on with
+}
+
 void Session::carry_out(config::Trigger trigger, const config::Action& action, uint16_t status,
                         const char* reason, Exchange* exchange) {
   const bool one_of_many = exchange != nullptr && multiplexed();

@@ -73,6 +73,14 @@ void ServerPool::retire() {
   drop_strangers();
 }
 
+void ServerPool::drop_older_than(uint32_t era) {
+  const std::vector<UpstreamConnection*> all = all_;
+  for (UpstreamConnection* connection : all) {
+    const bool still_there = std::find(all_.begin(), all_.end(), connection) != all_.end();
+    if (still_there && connection->stream().older_than(era)) connection->device_was_reset();
+  }
+}
+
 // Bytes belong to one client, and so does a connection that was introduced with a client's address.
 bool ServerPool::shares(UpstreamUse use) const noexcept {
   return use != UpstreamUse::bytes && proxy_protocol_ == config::ProxyProtocol::none;
@@ -149,6 +157,7 @@ void ServerPool::succeeded() {
 }
 
 void ServerPool::failed(const char* reason) {
+  if (worker_.shared().engine.lost()) return;  // says nothing of the server
   ++counters_.failures;
   if (!health_->failed(worker_.loop().now_ms(), rule_)) return;
   ++counters_.ejections;

@@ -42,6 +42,8 @@ class ServerPool {
   void set_endpoints(const std::vector<std::string>& endpoints);
   // The server is in no snapshot any more: idle connections go now, busy ones after their exchanges.
   void retire();
+  // Drops the connections that died when that era of the engine began.
+  void drop_older_than(uint32_t era);
 
   // A connection with room for another exchange, or a new one that is still to be made; null if even the
   // start of that fails.

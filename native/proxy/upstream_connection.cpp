@@ -45,7 +45,9 @@ bool UpstreamConnection::open(net::Stream stream, const net::Endpoint& endpoint)
 }
 
 void UpstreamConnection::on_connected(net::Io io) {
-  if (io != net::Io::ok) {
+  if (io == net::Io::device) {
+    device_was_reset();
+  } else if (io != net::Io::ok) {
     ++pool_.counters().connect_errors;
     fail(UpstreamFailure::connect);
   } else if (!send_proxy_header()) {
@@ -225,6 +227,7 @@ size_t UpstreamConnection::on_input(std::span<char> bytes) {
 }
 
 void UpstreamConnection::on_input_end(net::Io io) {
+  if (io == net::Io::device) return device_was_reset();
   // A client certificate may be refused when the handshake is long done here (RFC 8446 section 4.4.2).
   if (codec_ == nullptr || io == net::Io::tls) {
     fail(UpstreamFailure::tls, tls::client_tls_error(stream().ssl()));
@@ -242,6 +245,7 @@ void UpstreamConnection::on_writable() {
 // A server may answer and close while the request is still being sent: what it said is then in its socket's
 // receive buffer, so the end of the input decides, not the failed send.
 void UpstreamConnection::on_output_failed(net::Io io) {
+  if (io == net::Io::device) return device_was_reset();
   const bool may_have_answered = exchanges_.empty() || (!input_paused() && !input_ended());
   if (may_have_answered && io != net::Io::failed) {
     discard_output();

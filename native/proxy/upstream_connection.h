@@ -21,6 +21,7 @@ enum class UpstreamFailure : uint8_t {
   refused,       // the request was not processed, and the upstream says so
   bad_response,  // the upstream broke the protocol
   no_memory,
+  device,  // the offload device below was reset: no fault of the server's
 };
 
 class UpstreamConnection final : public CodecConnection, public net::TimerTarget, public http::ClientEvents {
@@ -41,6 +42,8 @@ class UpstreamConnection final : public CodecConnection, public net::TimerTarget
   void start_idle_timer(uint32_t idle_ms);
   // The connection is of no use; its exchanges, if any, are not told.
   void discard();
+  // The device below was reset: the connection is gone already.
+  void device_was_reset() { fail(UpstreamFailure::device); }
 
   // --- for exchanges ---
   // ready() may still be to come: then on_upstream_ready() follows, or on_upstream_failed().

@@ -122,6 +122,15 @@ void Worker::drain() {
   for (Session* session : sessions()) session->drain();
 }
 
+void Worker::end_older_than(uint32_t era) {
+  for (const auto& listener : listeners_) listener->drop_older_than(era);
+  for (Session* session : sessions())
+    if (session->stream().older_than(era)) session->device_was_reset();
+  if (view_ == nullptr) return;
+  for (const UpstreamView& upstream : view_->upstreams)
+    for (const auto& pool : upstream.servers) pool->drop_older_than(era);
+}
+
 // --- sessions
 // -----------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@
 
 namespace mango::proxy {
 
+class DeviceKeeper;
 class Exchange;
 class Listener;
 class ServerPool;
@@ -35,6 +36,7 @@ struct Shared {
   AccessLog& access_log;
   EventQueue& events;
   size_t workers = 1;
+  DeviceKeeper& device;
   RateLimiter rate_limiter;
   std::atomic<uint32_t> sessions{0};
   std::atomic<uint32_t> tarpits{0};
@@ -74,6 +76,8 @@ class Worker {
   void adopt(std::shared_ptr<WorkerView> view, std::vector<std::shared_ptr<Listener>> listeners);
   void set_bans(std::shared_ptr<const BanTable> bans) { bans_ = std::move(bans); }
   void drain();
+  // The device was reset, and an era of the engine began: ends what is older.
+  void end_older_than(uint32_t era);
 
   // Takes over a connection just accepted, here or by another worker.
   void open_session(const std::shared_ptr<Listener>& listener, net::Stream stream, const net::Endpoint& peer);

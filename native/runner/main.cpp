@@ -2,11 +2,11 @@
 // The data plane without Node, for sanitizers and profilers: runs a snapshot, takes commands on standard
 // input.
 //
-//   dataplane-runner SNAPSHOT.json [--workers N] [--library PATH] [--access-log PATH]
+//   dataplane-runner SNAPSHOT.json [--workers N] [--library PATH] [--ipc ADDRESS] [--access-log PATH]
 //
 // Prints one JSON line {"listeners": [...]} when it listens. Commands: "reload FILE" applies another snapshot
-// and prints its line (or {"error": ...}), "counters" prints the counters, "stop" or the end of input drains
-// and exits 0.
+// and prints its line (or {"error": ...}), "counters" prints the counters, "device" what is known of the
+// device, "reset" resets it, "stop" or the end of input drains and exits 0.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -55,6 +55,15 @@ void drain(DataPlane& plane) {
   plane.stop();
 }
 
+void reset(DataPlane& plane) {
+  plane.reset_device(false, [](const DataPlaneError& error) {
+    if (*error.code == 0)
+      std::cout << R"({"reset": true})" << std::endl;
+    else
+      std::cout << R"({"error": ")" << error.code << ": " << error.message << "\"}" << std::endl;
+  });
+}
+
 int run(const std::string& path, mango::proxy::DataPlaneOptions options) {
   DataPlaneError error;
   options.wake = [] {};
@@ -68,6 +77,8 @@ int run(const std::string& path, mango::proxy::DataPlaneOptions options) {
   while (std::getline(std::cin, line) && line != "stop") {
     if (line.starts_with("reload ")) (void)apply_file(*plane, line.substr(7));
     if (line == "counters") std::cout << plane->counters() << std::endl;
+    if (line == "device") std::cout << plane->device() << std::endl;
+    if (line == "reset") reset(*plane);
   }
   drain(*plane);
   return 0;
@@ -78,7 +89,9 @@ int run(const std::string& path, mango::proxy::DataPlaneOptions options) {
 int main(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(
-        stderr, "usage: dataplane-runner SNAPSHOT.json [--workers N] [--library PATH] [--access-log PATH]\n");
+        stderr,
+        "usage: dataplane-runner SNAPSHOT.json [--workers N] [--library PATH] [--ipc ADDRESS] [--access-log "
+        "PATH]\n");
     return 2;
   }
   std::signal(SIGPIPE, SIG_IGN);
@@ -86,7 +99,8 @@ int main(int argc, char** argv) {
   for (int i = 2; i + 1 < argc; i += 2) {
     const std::string name = argv[i];
     if (name == "--workers") options.workers = std::strtoul(argv[i + 1], nullptr, 10);
-    if (name == "--library") options.library = argv[i + 1];
+    if (name == "--library") options.engine.library = argv[i + 1];
+    if (name == "--ipc") options.engine.ipc_address = argv[i + 1];
     if (name == "--access-log") options.access_log_path = argv[i + 1];
   }
   return run(argv[1], std::move(options));

@@ -308,7 +308,7 @@ class Plane {
  public:
   explicit Plane(size_t workers = 1, const std::string& access_log = "") {
     plane = DataPlane::create(
-        {.workers = workers, .library = "", .access_log_path = access_log, .wake = [] {}}, error);
+        {.workers = workers, .engine = {}, .access_log_path = access_log, .wake = [] {}}, error);
     EXPECT_NE(nullptr, plane) << error.message;
   }
   Plane(const Json& json, size_t workers = 1) : Plane(workers) { apply(json); }

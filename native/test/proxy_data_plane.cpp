@@ -363,7 +363,7 @@ TEST(DataPlane, CanBeMadeAndStoppedManyTimes) {
 
 TEST(DataPlane, SaysWhyItCannotBeMade) {
   DataPlaneError error;
-  EXPECT_EQ(nullptr, DataPlane::create({.library = "/nonexistent/libmango.so"}, error));
+  EXPECT_EQ(nullptr, DataPlane::create({.engine = {.library = "/nonexistent/libmango.so"}}, error));
   EXPECT_STREQ("ENGINE_LOAD", error.code);
   EXPECT_EQ(nullptr, DataPlane::create({.access_log_path = "/nonexistent/access.log"}, error));
   EXPECT_STREQ("ACCESS_LOG", error.code);

@@ -19,6 +19,7 @@ import { collectMethods, type MethodTable } from "./methods.ts";
 import { kProblemType, makeProblem, problemOf } from "./problem.ts";
 import { banRoutes } from "./routes/bans.ts";
 import { configRoutes } from "./routes/config.ts";
+import { deviceRoutes } from "./routes/device.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { inspectRoutes } from "./routes/inspect.ts";
@@ -126,6 +127,7 @@ async function registerRoutes(app: AdminApp, options: AdminOptions): Promise<voi
   inspectRoutes(app, controller);
   sessionRoutes(app, controller);
   banRoutes(app, controller);
+  deviceRoutes(app, controller);
   eventRoutes(app, controller, adminLimits.eventStreams);
   await app.register(async (scope) => configRoutes(scope, controller, adminLimits.configBytes));
   app.get("/openapi.json", { schema: { hide: true } }, () => app.swagger());

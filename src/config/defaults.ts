@@ -22,6 +22,7 @@ export function fillDefaults(value: unknown): ConfigDocument {
     inherit(upstream, defaults["upstream"]);
     settleReach(upstream);
   }
+  settleDevice(root["offload"]);
   fill(root, Root as TSchema as JsonSchema);
   return root as unknown as ConfigDocument;
 }
@@ -61,6 +62,11 @@ function settleReach(upstream: Json): void {
   if (isSecure(reach)) upstream["tls"] ??= {};
   if (reach === "https") upstream["protocol"] ??= "auto";
   else if (reach !== "tcp" && reach !== "tls") upstream["protocol"] ??= "http1";
+}
+
+// Who asks for a device without saying where means the usual place.
+function settleDevice(offload: unknown): void {
+  if (isRecord(offload) && offload["engine"] === "device") offload["ipc"] ??= {};
 }
 
 function hasUrl(server: unknown): server is { readonly url: string } {

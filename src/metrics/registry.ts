@@ -4,10 +4,12 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { type ControlFacts, createControlMetrics } from "./control_metrics.ts";
 import type { Counters } from "./counters.ts";
 import { createDataPlaneMetrics } from "./data_plane_metrics.ts";
+import { createDeviceMetrics, type DeviceFigures } from "./device_metrics.ts";
 
 export interface MetricsSource {
   counters(): Counters | null; // null: the data plane is not running
   facts(): ControlFacts;
+  device(): Promise<DeviceFigures | null>; // null: no data plane
 }
 
 export interface MetricsOptions {
@@ -32,9 +34,11 @@ const kMisnamed = [
 export function createMetrics({ source, maxRoutes = 100, maxServers = 100 }: MetricsOptions): Metrics {
   const registry = new Registry();
   let counters: Counters | null = null;
+  let device: DeviceFigures | null = null;
   for (const metric of createDataPlaneMetrics({ read: () => counters, maxRoutes, maxServers })) {
     registry.registerMetric(metric);
   }
+  for (const metric of createDeviceMetrics(() => device)) registry.registerMetric(metric);
   for (const metric of createControlMetrics(() => source.facts())) registry.registerMetric(metric);
   // The default of 10 ms would wake an idle process a hundred times a second.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 500 });
@@ -42,7 +46,8 @@ export function createMetrics({ source, maxRoutes = 100, maxServers = 100 }: Met
 
   return {
     contentType: registry.contentType,
-    scrape() {
+    async scrape() {
+      device = await source.device();
       counters = source.counters();
       return registry.metrics();
     },

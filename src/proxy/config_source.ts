@@ -73,7 +73,12 @@ export function createConfigSource(file: string, env: NodeJS.ProcessEnv = proces
 export function restartDifferences(before: Loaded, after: Loaded): readonly string[] {
   const parts = (loaded: Loaded): Readonly<Record<string, unknown>> => ({
     workers: loaded.planeOptions.workers,
-    offload: [loaded.engine, loaded.planeOptions.library],
+    offload: [
+      loaded.engine,
+      loaded.planeOptions.library,
+      loaded.planeOptions.ipcAddress,
+      loaded.planeOptions.ipcIndex,
+    ],
     accessLog: loaded.planeOptions.accessLogPath,
     admin: loaded.admin,
   });
@@ -99,12 +104,14 @@ function toLoaded({ config, warnings, files }: LoadedConfig, text: string, start
 }
 
 function planeOptionsOf({ file, workers, offload, accessLog }: EdgeConfig): DataPlaneOptions {
-  const { library = "" } = offload;
+  const { library = "", ipc = { address: "", index: 0 } } = offload;
   const { enabled, path } = accessLog;
   const base = dirname(file);
   return {
     workers: workers === "auto" ? availableParallelism() : workers,
     library: library === "" ? "" : resolve(base, library),
+    ipcAddress: ipc.address,
+    ipcIndex: ipc.index,
     accessLogPath: !enabled ? "" : path === "-" ? path : resolve(base, path),
   };
 }

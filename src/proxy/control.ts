@@ -6,6 +6,7 @@ import type { ConfigDocument, EscalationRule } from "../config/index.ts";
 import type { ControlFacts } from "../metrics/control_metrics.ts";
 import type { Counters } from "../metrics/counters.ts";
 import type { BanEntry } from "./bans.ts";
+import type { DeviceFacts, DeviceReport } from "./device.ts";
 import type { ErrorDetail } from "./errors.ts";
 import type { EventLog } from "./event_log.ts";
 import type { ResolverStatus } from "./resolver.ts";
@@ -79,6 +80,10 @@ export interface Controller {
   sessions(selector: SessionSelector): Promise<readonly SessionInfo[]>;
   act(selector: SessionSelector, action: SessionAction): Promise<number>;
   explain(request: ExplainRequest): unknown;
+
+  device(): DeviceFacts | null; // what is known; null: no data plane yet
+  askDevice(): Promise<DeviceReport | null>; // with what the device tells, where it answers
+  resetDevice(preserve: boolean): Promise<DeviceFacts>; // settles when the reset has begun
 
   bans(): readonly BanEntry[];
   unban(by: Ban["by"], value: string): boolean;

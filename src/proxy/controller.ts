@@ -20,8 +20,9 @@ import type {
   UpstreamState,
 } from "./control.ts";
 import { type DemoService, startDemo } from "./demo.ts";
+import { type DeviceFacts, type DeviceReport, withoutAnswer } from "./device.ts";
 import { drained } from "./drained.ts";
-import { EngineLoadError, type ErrorDetail, fromNative, NotRunningError } from "./errors.ts";
+import { type ErrorDetail, fromNative, NotRunningError } from "./errors.ts";
 import type { EventLog } from "./event_log.ts";
 import { explainRequest } from "./explain.ts";
 import type { Logger } from "./logger.ts";
@@ -97,8 +98,6 @@ export class EdgeController implements Controller {
   start(loaded: Loaded): Promise<ApplyResult> {
     return this.#serial(async () => {
       if (this.#state !== "new") throw new NotRunningError(`state: ${this.#state}`);
-      if (loaded.engine === "device")
-        throw new EngineLoadError("this version has no engine `device`: use kernel or vendor");
       this.#state = "starting";
       const onEvents = this.#policing.observe;
       this.#plane = createPlane(this.#options.addon, { ...loaded.planeOptions, onEvents });
@@ -292,10 +291,16 @@ export class EdgeController implements Controller {
       name,
       notAfterMs: Date.parse(notAfter),
     }));
+    const device = this.device();
     return {
-      build: { version: this.#options.version, node: process.version, ...this.#versions },
+      build: {
+        version: this.#options.version,
+        node: process.version,
+        ...this.#versions,
+        ...engineOf(device),
+      },
       generation: this.generation,
-      ready: this.#state === "ready",
+      ready: this.#state === "ready" && device?.state === "ready",
       reloads: this.#reloads.read(),
       certificates,
       bans: this.bans(),
@@ -322,6 +327,23 @@ export class EdgeController implements Controller {
 
   explain(request: ExplainRequest): unknown {
     return explainRequest(this.#options.addon, this.#current().snapshot, this.listeners(), request);
+  }
+
+  device(): DeviceFacts | null {
+    return this.#plane?.device() ?? null;
+  }
+
+  // A device in trouble is not asked: whoever wants to know should not wait for it.
+  async askDevice(): Promise<DeviceReport | null> {
+    const known = this.device();
+    if (known === null || known.state !== "ready") return known && withoutAnswer(known);
+    return this.#livePlane().askDevice();
+  }
+
+  async resetDevice(preserve: boolean): Promise<DeviceFacts> {
+    await this.#livePlane().resetDevice(preserve);
+    this.#options.logger.info({ preserve }, "device reset by an operator");
+    return this.#livePlane().device();
   }
 
   bans(): readonly BanEntry[] {
@@ -357,4 +379,8 @@ export class EdgeController implements Controller {
     if (this.#plane === null) throw new NotRunningError(`state: ${this.#state}`);
     return this.#plane;
   }
+}
+
+function engineOf(device: DeviceFacts | null): { readonly engine?: string } {
+  return device === null ? {} : { engine: device.engine };
 }

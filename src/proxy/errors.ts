@@ -20,6 +20,7 @@ export const errorTable = {
   ACCESS_LOG: { status: 500, exit: 10, title: "The access log cannot be opened" },
   ADMIN_UNREACHABLE: { status: 502, exit: 6, title: "The admin API cannot be reached" },
   ENGINE_LOAD: { status: 500, exit: 7, title: "The offload engine cannot be loaded" },
+  DEVICE_UNAVAILABLE: { status: 503, exit: 7, title: "The offload device is not ready" },
   ADDON_MISSING: { status: 500, exit: 7, title: "The native part is not built" },
   ADMIN_REFUSED: { status: 502, exit: 8, title: "The admin API refused the request" },
   BAD_REQUEST: { status: 400, exit: 8, title: "The request cannot be understood" },
@@ -46,7 +47,7 @@ export const exitCodes: readonly (readonly [code: number, meaning: string])[] = 
   [4, "a listener could not be opened (port in use, no permission)"],
   [5, "a certificate or key cannot be used"],
   [6, "the admin API cannot be reached"],
-  [7, "the native part is not built, or the offload engine cannot be loaded"],
+  [7, "the native part is not built, the offload engine cannot be loaded, or its device does not answer"],
   [8, "the admin API refused the request"],
   [9, "diff: the file differs from the running configuration"],
   [10, "the access log cannot be opened"],
@@ -122,6 +123,18 @@ export class EngineLoadError extends MangoError {
   }
 }
 
+export class DeviceUnavailableError extends MangoError {
+  constructor(message: string) {
+    super("DEVICE_UNAVAILABLE", message);
+  }
+}
+
+export class NotImplementedError extends MangoError {
+  constructor(message: string) {
+    super("NOT_IMPLEMENTED", message);
+  }
+}
+
 export class AddonMissingError extends MangoError {
   constructor(message: string) {
     super("ADDON_MISSING", message);
@@ -175,6 +188,8 @@ export function isErrorCode(value: unknown): value is ErrorCode {
 
 const nativeClasses: Readonly<Record<string, new (message: string) => MangoError>> = {
   ENGINE_LOAD: EngineLoadError,
+  DEVICE_UNAVAILABLE: DeviceUnavailableError,
+  NOT_IMPLEMENTED: NotImplementedError,
   SNAPSHOT_INVALID: SnapshotInvalidError,
   CERTIFICATE_INVALID: CertificateInvalidError,
   LISTEN_FAILED: ListenFailedError,

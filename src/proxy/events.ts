@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the data plane tells the control plane: one event for every policy action it applied, and for a server's health.
+// What the data plane tells the control plane: one event for every policy action it applied, for a server's health, and
+// for what becomes of the offload device.
+import type { DeviceState } from "./device.ts";
 import type { ActionKind, Trigger } from "./snapshot.ts";
 
 export interface PolicyEvent {
@@ -27,4 +29,13 @@ export interface ServerEvent {
   readonly reason: string;
 }
 
-export type DataPlaneEvent = PolicyEvent | ServerEvent;
+export interface DeviceEvent {
+  readonly type: "device";
+  readonly timeMs: number;
+  readonly engine: string;
+  readonly state: DeviceState;
+  readonly resets: number;
+  readonly reason: string; // why it is not ready
+}
+
+export type DataPlaneEvent = PolicyEvent | ServerEvent | DeviceEvent;

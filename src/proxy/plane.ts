@@ -3,6 +3,7 @@
 import type { Counters } from "../metrics/counters.ts";
 import type { Addon, DataPlaneOptions } from "./addon.ts";
 import type { ListenerAddress, SessionAction, UpstreamState } from "./control.ts";
+import type { DeviceFacts, DeviceReport } from "./device.ts";
 import { fromNative } from "./errors.ts";
 import type { DataPlaneEvent } from "./events.ts";
 import type { SessionInfo, SessionSelector } from "./sessions.ts";
@@ -19,6 +20,9 @@ export interface Plane {
   upstreams(): readonly UpstreamState[];
   sessions(selector: SessionSelector): Promise<readonly SessionInfo[]>;
   act(selector: SessionSelector, action: SessionAction): Promise<number>;
+  device(): DeviceFacts; // at once
+  askDevice(): Promise<DeviceReport>;
+  resetDevice(preserve: boolean): Promise<void>; // resolves when it has begun
   reopenAccessLog(): void;
 }
 
@@ -59,6 +63,12 @@ export function createPlane(addon: Addon, { onEvents, ...options }: PlaneOptions
         await native.sessions(JSON.stringify({ id: 0 }));
       }),
     act: (selector, action) => attemptLater(() => native.act(JSON.stringify(selector), action)),
+    device: () => attempt(() => parse<DeviceFacts>(native.device())),
+    askDevice: () => attemptLater(async () => parse<DeviceReport>(await native.askDevice())),
+    resetDevice: (preserve) =>
+      attemptLater(async () => {
+        await native.resetDevice(preserve);
+      }),
     reopenAccessLog: () => attempt(() => native.reopenAccessLog()),
   };
 }

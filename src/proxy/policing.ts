@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the control plane makes of the data plane's events: a history for operators, a log line where a server's
-// health changes, and bans where a policy's escalation rule is reached.
+// health or the offload device changes, and bans where a policy's escalation rule is reached.
 
 import type { EscalationRule } from "../config/index.ts";
 import { type BanEntry, createBanList } from "./bans.ts";
@@ -56,7 +56,8 @@ export function createPolicing({ clock, logger, publish }: PolicingOptions): Pol
       for (const event of batch) {
         events.append(event);
         if (event.type === "policy") escalation.observe(event);
-        else logger.warn({ ...event }, `upstream server ${event.state}`);
+        else if (event.type === "server") logger.warn({ ...event }, `upstream server ${event.state}`);
+        else logger.warn({ ...event }, `offload device ${event.state}`);
       }
     },
     setRules(next) {

@@ -259,8 +259,3 @@ test("the OpenAPI document lists every path that exists", async (t) => {
     assert.notEqual((await ask(path)).status, 404, path);
   }
 });
-
-test("the device resource says that this engine has none", async (t) => {
-  const { ask } = await startHarness(t);
-  assert.equal((await ask("/v1/device")).status, 501);
-});

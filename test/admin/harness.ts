@@ -77,7 +77,11 @@ export async function startHarness(t: TestContext, options: HarnessOptions = {})
     version: "0.0.0",
     controller,
     metrics: createMetrics({
-      source: { counters: () => controller.counters(), facts: () => controller.facts() },
+      source: {
+        counters: () => controller.counters(),
+        facts: () => controller.facts(),
+        device: () => controller.askDevice(),
+      },
     }),
     logger,
   });

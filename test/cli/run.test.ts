@@ -196,11 +196,14 @@ test("a missing file and a broken one are lines with places and exit code 3", as
   assert.match(stderr, /^.+edge\.yaml:\d+:\d+: unknown key "listener".*\n$/);
 });
 
-test("the engine that this version has not got is exit code 7", async (t) => {
+test("a device that does not answer is exit code 7", async (t) => {
   const edge = await run(t, { extra: 'offload: {engine: device, ipc: {address: "127.0.0.1:1"}}' });
   const { code, stderr } = await edge.ended;
   assert.equal(code, 7, stderr);
-  assert.match(stderr, /^mango-edge: .*device.*$/m);
+  assert.match(
+    stderr,
+    /^mango-edge: the device at 127\.0\.0\.1:1 does not answer; is mango-toed running\?$/m,
+  );
 });
 
 test("a library that is not there is exit code 7", async (t) => {

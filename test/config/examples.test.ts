@@ -69,8 +69,11 @@ test("production: several hosts, two kinds of key for one name, mTLS, escalation
 });
 
 test("device: parses, and hands out where the device is", async () => {
-  const { config } = await load("device", {});
-  assert.deepEqual(config.offload, { engine: "device", ipc: { address: "127.0.0.1:50051", index: 0 } });
+  const { config, warnings } = await load("device", {});
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(config.offload, { engine: "device", ipc: { address: "localhost:32847", index: 0 } });
+  const { policies } = compileSnapshot(config, COMPILE);
+  assert.equal(policies[0]?.actions.deviceReset.action, "abort");
 });
 
 test("dpu: hands out the vendor's library", async (context) => {

@@ -12,7 +12,8 @@ import { elsewhere, exampleFile, startExample } from "../support/examples.ts";
 import { mappedFiles } from "../support/process_facts.ts";
 import { repositoryRoot, temporaryFolder } from "../support/scope.ts";
 import { refusedHandshake } from "../support/tls_client.ts";
-import { httpUpstream, readEcho } from "../support/upstreams.ts";
+import { closedPort, httpUpstream, readEcho } from "../support/upstreams.ts";
+import { Toed } from "../toed/daemon.ts";
 
 // The pairs that an example names, under the endings it names them by; the CA comes along.
 function certificatesFor(folder: string, hosts: Readonly<Record<string, string>>): CertificateAuthority {
@@ -87,9 +88,25 @@ test("dpu: the data plane runs on the library it names", async (t) => {
   assert.ok((await edge.metric("mango_engine_calls_total")) > 0);
 });
 
-test("device: is refused with one line that says which engine is missing", async (t) => {
-  const validated = await runCli(t, ["validate", exampleFile("device")]);
-  const { code, stdout, stderr } = await runCli(t, ["run", "--config", exampleFile("device")]);
+test("device: TCP is in the other process, and the page comes all the same", async (t) => {
+  const toed = await Toed.start(t);
+  const edge = await startExample(t, "device", {
+    ...elsewhere(temporaryFolder(t)),
+    MANGO_DEVICE: toed.address,
+  });
+  const served = await ask({ port: edge.port("https"), host: "localhost", tls: true });
+  assert.equal(served.status, 200);
+  const { engine, state } = await edge.adminJson("/v1/device");
+  assert.deepEqual([engine, state], [`device 0 at ${toed.address}`, "ready"]);
+  assert.ok(Number(await toed.get("counters.accepted")) > 0);
+});
+
+test("device: without mango-toed the start fails with one line that says so", async (t) => {
+  const environment = { MANGO_DEVICE: `127.0.0.1:${await closedPort(t)}` };
+  const validated = await runCli(t, ["validate", exampleFile("device")], { environment });
+  const { code, stdout, stderr } = await runCli(t, ["run", "--config", exampleFile("device")], {
+    environment,
+  });
   assert.deepEqual([validated.code, code, stdout], [0, 7, ""]);
-  assert.match(stderr, /^mango-edge: .*`device`.*kernel or vendor$/);
+  assert.match(stderr, /^mango-edge: the device at .* does not answer; is mango-toed running\?$/);
 });

@@ -3,14 +3,17 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import type { Counters } from "../../src/metrics/counters.ts";
+import type { DeviceFigures } from "../../src/metrics/device_metrics.ts";
 import { createMetrics } from "../../src/metrics/registry.ts";
 import { counters, facts, routeCounters, serverCounters } from "./fixture.ts";
 
 function scrape(
   current: Counters | null,
   limits: { maxRoutes?: number; maxServers?: number } = {},
+  device: DeviceFigures | null = null,
 ): Promise<string> {
-  return createMetrics({ source: { counters: () => current, facts: () => facts }, ...limits }).scrape();
+  const source = { counters: () => current, facts: () => facts, device: async () => device };
+  return createMetrics({ source, ...limits }).scrape();
 }
 
 function sampleOf(text: string, series: string): number | undefined {
@@ -31,6 +34,27 @@ test("requests are counted by route and code, also those no route matched", asyn
   const text = await scrape(counters);
   assert.equal(sampleOf(text, 'mango_requests_total{route="shop",code="200"}'), 11);
   assert.equal(sampleOf(text, 'mango_requests_total{route="",code="404"}'), 3);
+});
+
+test("a device tells of itself, and what it does not tell has no sample", async () => {
+  const away = { state: "gone", resets: 2, lostListeners: ["web", "api"], fields: {} };
+  const without = await scrape(counters, {}, away);
+  const values = (text: string, ...names: string[]) =>
+    names.map((name) => sampleOf(text, `mango_device_${name}`));
+  assert.deepEqual(values(without, "up", "resets_total", "listeners_lost", "sessions"), [0, 2, 2, undefined]);
+  const fields = {
+    "sessions.open": "17",
+    "clients.open": "3",
+    "counters.rx_bytes": "1000",
+    "counters.tx_bytes": "2000",
+    "counters.accepted": "40",
+    "device.ip": "10.0.0.2",
+  };
+  const text = await scrape(counters, {}, { ...away, state: "ready", lostListeners: [], fields });
+  assert.deepEqual(values(text, "up", "sessions", "clients"), [1, 17, 3]);
+  assert.deepEqual(values(text, "received_bytes_total", "sent_bytes_total"), [1000, 2000]);
+  assert.deepEqual(values(text, 'operations_total{operation="accepted"}'), [40]);
+  assert.ok(!text.includes("rx_bytes"));
 });
 
 test("gRPC calls are counted by route and status", async () => {

@@ -2,6 +2,7 @@
 // Stands in for the data plane where a test is about the control plane's own decisions: it records what it was told
 // and refuses on demand. What traffic does is tested through the real one, in test/e2e.
 import type { Addon, DataPlaneOptions } from "../../src/proxy/addon.ts";
+import type { DeviceFacts } from "../../src/proxy/device.ts";
 import type { DataPlaneEvent } from "../../src/proxy/events.ts";
 import type { Ban, Snapshot } from "../../src/proxy/snapshot.ts";
 import { counters } from "../metrics/fixture.ts";
@@ -13,12 +14,23 @@ export interface FakePlane {
   bans: readonly Ban[];
   refuse: { readonly code: string; readonly message: string } | null;
   active: number; // sessions
+  device: DeviceFacts;
+  fields: Readonly<Record<string, string>>; // what the device tells when asked
   emit(events: readonly DataPlaneEvent[]): void;
 }
 
 export interface FakeAddon extends Addon {
   readonly planes: FakePlane[];
 }
+
+export const healthyDevice: DeviceFacts = {
+  engine: "kernel (built in)",
+  ipc: null,
+  state: "ready",
+  error: "",
+  resets: 0,
+  lostListeners: [],
+};
 
 export function createFakeAddon(): FakeAddon {
   const planes: FakePlane[] = [];
@@ -34,6 +46,8 @@ export function createFakeAddon(): FakeAddon {
         bans: [],
         refuse: null,
         active: 0,
+        device: healthyDevice,
+        fields: {},
         emit: (events) => {
           this.#events = events;
           wake();
@@ -87,6 +101,20 @@ export function createFakeAddon(): FakeAddon {
     upstreams(): string {
       const upstreams = this.#plane.snapshots.at(-1)?.upstreams ?? [];
       return JSON.stringify(upstreams.map(({ name, servers }) => ({ name, servers })));
+    }
+    device(): string {
+      return JSON.stringify(this.#plane.device);
+    }
+    async askDevice(): Promise<string> {
+      this.#plane.calls.push(["askDevice"]);
+      return JSON.stringify({ ...this.#plane.device, fields: this.#plane.fields });
+    }
+    async resetDevice(preserve: boolean): Promise<boolean> {
+      const { refuse, calls, device } = this.#plane;
+      if (refuse !== null) throw Object.assign(new Error(refuse.message), { code: refuse.code });
+      calls.push(["resetDevice", preserve]);
+      this.#plane.device = { ...device, state: "resetting", resets: device.resets + 1 };
+      return true;
     }
     reopenAccessLog(): void {
       this.#plane.calls.push(["reopenAccessLog"]);

@@ -5,6 +5,7 @@ import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { existsSync, readFileSync, renameSync, watch, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Readable } from "node:stream";
+import { engineReady, engineSection } from "./engine.ts";
 import { Lines, linesOfFile, linesOfStream } from "./lines.ts";
 import { eventually, repositoryRoot, type Scope, temporaryFolder, withPatience } from "./scope.ts";
 
@@ -64,6 +65,7 @@ export async function startEdge(
   config: Config | string,
   options: EdgeOptions = {},
 ): Promise<Edge> {
+  await engineReady();
   const folder = temporaryFolder(scope);
   const edge = new Edge(scope, folder, config, options);
   scope.after(() => edge.kill());
@@ -226,11 +228,12 @@ function exitOf(child: Child): Promise<Exit> {
   return new Promise((resolve) => child.once("close", (code, signal) => resolve({ code, signal })));
 }
 
-// JSON is YAML; the parts that every test needs are added where the test says nothing about them.
+// JSON is YAML; the parts that every test needs, and the engine under test, are added where the test says nothing about
+// them.
 function render(config: Config | string, accessLog: string): string {
   if (typeof config === "string") return config;
   const common = { workers: 2, admin: { address: "127.0.0.1:0" }, accessLog: { path: accessLog } };
-  return JSON.stringify({ ...common, ...config }, null, 2);
+  return JSON.stringify({ ...common, ...engineSection(), ...config }, null, 2);
 }
 
 function fileAppears(scope: Scope, path: string): Promise<void> {

@@ -54,7 +54,7 @@ export class H2Client {
   private constructor(session: ClientHttp2Session, authority: string) {
     this.session = session;
     this.#authority = authority;
-    session.on("goaway", (code, last) => this.log.push(`goaway ${codeNames[code]} ${last}\n`));
+    session.on("goaway", (code, last) => this.log.push(`goaway ${errorName(code)} ${last}\n`));
     session.on("remoteSettings", () => this.log.push("settings\n"));
     session.on("error", (error: NodeJS.ErrnoException) => this.log.push(`error ${error.code}\n`));
     session.on("close", () => this.log.push("closed\n"));

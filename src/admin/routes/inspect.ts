@@ -45,9 +45,6 @@ export function inspectRoutes(app: AdminApp, controller: Controller): void {
     escalation: controller.escalationRules(),
     bans: controller.bans().length,
   }));
-  get("/v1/device", "The offload device; only the device engine has one", () => {
-    throw new MangoError("NOT_IMPLEMENTED", "the kernel engine has no device");
-  });
   app.get<{ Querystring: ExplainInput }>(
     "/v1/explain",
     {

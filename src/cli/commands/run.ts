@@ -70,7 +70,11 @@ async function openAdmin(
 ): Promise<AdminServer | null> {
   if (!enabled) return null;
   const metrics = createMetrics({
-    source: { counters: () => controller.counters(), facts: () => controller.facts() },
+    source: {
+      counters: () => controller.counters(),
+      facts: () => controller.facts(),
+      device: () => controller.askDevice(),
+    },
   });
   return startAdmin({ host, port, token, version, controller, metrics, logger });
 }

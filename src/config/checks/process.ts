@@ -21,20 +21,22 @@ function checkOffload({ document, reporter }: CheckContext): void {
       at: "key",
     });
   }
-  if (engine === "device" && ipc === undefined) {
-    reporter.error(["offload"], 'missing key "ipc": engine device needs ipc.address', { at: "key" });
-  }
   if (engine !== "device" && ipc !== undefined) {
     reporter.error(["offload", "ipc"], `ipc has no effect with engine ${engine}; expected engine: device`, {
       at: "key",
     });
   }
-  if (
-    ipc !== undefined &&
-    !/^iceoryx:[A-Za-z0-9_.-]{1,64}$|^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}$/.test(ipc.address)
-  ) {
-    reporter.error(["offload", "ipc", "address"], "expected host:port or iceoryx:NAME");
+  if (ipc !== undefined && !isDeviceAddress(ipc.address)) {
+    reporter.error(["offload", "ipc", "address"], "expected host:port or iceoryx:NAME", {
+      suggestion: "localhost:32847",
+    });
   }
+}
+
+function isDeviceAddress(address: string): boolean {
+  if (address.startsWith("iceoryx:")) return /^iceoryx:[A-Za-z0-9_.-]{1,64}$/.test(address);
+  const port = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})$/.exec(address)?.[1];
+  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
 }
 
 function checkAdmin({ document, reporter }: CheckContext): void {

@@ -25,10 +25,13 @@ const Offload = Section(
     ipc: Type.Optional(
       Section(
         {
-          address: Text({ description: "host:port (gRPC) or iceoryx:NAME of the device's process." }),
+          address: Text({
+            default: "localhost:32847",
+            description: "host:port (gRPC) or iceoryx:NAME of the device's process.",
+          }),
           index: Count(0, 255, { default: 0, description: "Which device, where there are several." }),
         },
-        { description: "How the device's process is reached." },
+        { description: "How the device's process is reached; only with engine device." },
       ),
     ),
   },
