@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// System calls are made as such (raw_calls.h): under the shim, the names of libc are the shim's.
 #include "ipc/dial.h"
 
 #include <fcntl.h>
@@ -11,27 +12,31 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <utility>
+
+#include "device/raw_calls.h"
 
 namespace mango::ipc {
 
 namespace {
 
+namespace raw = device::raw;
+
 constexpr int kFirstFd = 3;
 
 // Waits until fd is writable or has an error.
 bool wait_connected(int fd, Deadline deadline) noexcept {
-  pollfd poll_fd{fd, POLLOUT, 0};
+  short revents = 0;
   int ready = 0;
   do {
-    ready = ::poll(&poll_fd, 1, ms_until(deadline));
+    ready = raw::poll(fd, POLLOUT, ns_until(deadline), revents);
   } while (ready < 0 && errno == EINTR);
   int error = 0;
   socklen_t length = sizeof error;
-  return ready == 1 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == 0;
+  return ready == 1 && ::syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 &&
+         error == 0;
 }
 
 // TCP's simultaneous open: connecting to a local port where nobody listens can meet itself, when the kernel
@@ -41,32 +46,32 @@ bool met_itself(int fd) noexcept {
   sockaddr_storage peer{};
   socklen_t own_length = sizeof own;
   socklen_t peer_length = sizeof peer;
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&own), &own_length) != 0) return true;
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_length) != 0) return true;
+  if (::syscall(SYS_getsockname, fd, &own, &own_length) != 0) return true;
+  if (raw::getpeername(fd, &peer, &peer_length) != 0) return true;
   return own_length == peer_length && std::memcmp(&own, &peer, own_length) == 0;
 }
 
 Descriptor dial_address(const addrinfo& address, Deadline deadline) noexcept {
-  Descriptor made(::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  Descriptor made(raw::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (made.fd() < 0) return made;
   const int on = 1;
-  setsockopt(made.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  const bool begun = ::connect(made.fd(), address.ai_addr, address.ai_addrlen) == 0 || errno == EINPROGRESS;
+  raw::setsockopt(made.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const bool begun =
+      raw::connect(made.fd(), address.ai_addr, address.ai_addrlen) == 0 || errno == EINPROGRESS;
   if (!begun || !wait_connected(made.fd(), deadline) || met_itself(made.fd())) return {};
   return made;
 }
 
 }  // namespace
 
-int ms_until(Deadline deadline) noexcept {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-  return static_cast<int>(std::clamp<decltype(left)>(left, 0, INT_MAX));
+int64_t ns_until(Deadline deadline) noexcept {
+  return std::max<int64_t>(0, std::chrono::nanoseconds(deadline - Clock::now()).count());
 }
 
 Descriptor::Descriptor(int fd) noexcept : fd_(fd) {
   if (fd_ >= 0 && fd_ < kFirstFd) {
-    fd_ = fcntl(fd, F_DUPFD_CLOEXEC, kFirstFd);
-    ::close(fd);
+    fd_ = raw::fcntl(fd, F_DUPFD_CLOEXEC, kFirstFd);
+    raw::close(fd);
   }
   struct stat status {};
   if (fd_ < 0 || fstat(fd_, &status) != 0) return;
@@ -92,7 +97,7 @@ bool Descriptor::ours() const noexcept {
 }
 
 void Descriptor::reset() noexcept {
-  if (ours()) ::close(fd_);
+  if (ours()) raw::close(fd_);
   fd_ = -1;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 namespace mango::ipc {
@@ -14,8 +15,8 @@ namespace mango::ipc {
 using Clock = std::chrono::steady_clock;
 using Deadline = Clock::time_point;
 
-// For poll(2): milliseconds until then, rounded up, 0 when it has passed.
-[[nodiscard]] int ms_until(Deadline deadline) noexcept;
+// Nanoseconds until then, 0 when it has passed.
+[[nodiscard]] int64_t ns_until(Deadline deadline) noexcept;
 
 class Descriptor {
  public:

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipc/grpc_channel.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-
 #include <cerrno>
 #include <new>
 
+#include "device/raw_calls.h"
+
 namespace mango::ipc {
+
+namespace raw = device::raw;
 
 namespace {
 
@@ -111,9 +112,11 @@ void GrpcChannel::pump(Lock& lock, Deadline deadline) noexcept {
   }
   if (!session_) return;
   pumping_ = true;
-  pollfd poll_fd{connection_.fd(), static_cast<short>(unsent_.empty() ? POLLIN : POLLIN | POLLOUT), 0};
+  const int fd = connection_.fd();
+  const auto events = static_cast<short>(unsent_.empty() ? POLLIN : POLLIN | POLLOUT);
   lock.unlock();
-  ::poll(&poll_fd, 1, ms_until(deadline));
+  short revents = 0;
+  (void)raw::poll(fd, events, ns_until(deadline), revents);
   lock.lock();
   pumping_ = false;
   if (session_) {
@@ -136,7 +139,7 @@ void GrpcChannel::carry() noexcept {
 bool GrpcChannel::receive() noexcept {
   char octets[kReadBytes];
   for (;;) {
-    const ssize_t size = ::recv(connection_.fd(), octets, sizeof octets, MSG_DONTWAIT);
+    const ssize_t size = raw::recv(connection_.fd(), octets, sizeof octets, MSG_DONTWAIT);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return errno == EAGAIN;
     if (size == 0) return false;
@@ -148,8 +151,7 @@ bool GrpcChannel::receive() noexcept {
 
 bool GrpcChannel::send() {
   while (!unsent_.empty()) {
-    const ssize_t size =
-        ::send(connection_.fd(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t size = raw::send(connection_.fd(), unsent_.data(), unsent_.size(), MSG_DONTWAIT);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return errno == EAGAIN;
     unsent_.erase(0, static_cast<size_t>(size));
@@ -174,7 +176,7 @@ void GrpcChannel::lose() noexcept {
   session_.reset();
   unsent_.clear();
   if (pumping_) {
-    if (connection_.ours()) ::shutdown(connection_.fd(), SHUT_RDWR);  // wakes who polls it
+    if (connection_.ours()) (void)raw::shutdown(connection_.fd(), SHUT_RDWR);  // wakes who polls it
   } else {
     connection_.reset();
   }
