@@ -27,14 +27,19 @@ export class DeviceClients {
     this.#program = compile(scope, "device_client.c", libraries);
   }
 
-  start(scope: Scope, toed: Toed, device: number, ...args: readonly (string | number)[]): Running {
+  start(
+    scope: Scope,
+    toed: Pick<Toed, "address">,
+    device: number,
+    ...args: readonly (string | number)[]
+  ): Running {
     return new Running(scope, this.#program, [toed.address, String(device), ...args.map(String)]);
   }
 
   // An echo server on the device, and its port.
   async echo(
     scope: Scope,
-    toed: Toed,
+    toed: Pick<Toed, "address">,
     { device = 0, address = "127.0.0.1", port = 0 } = {},
   ): Promise<{ client: Running; port: number }> {
     const client = this.start(scope, toed, device, "echo", address, port);

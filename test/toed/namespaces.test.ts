@@ -129,6 +129,28 @@ test("device.ip and device.mac are the interface's", { skip }, async (t) => {
   assert.equal(await toed.get("device.ip"), next);
 });
 
+test("a device without a namespace of its own lets no client change the machine's addresses", { skip }, async (t) => {
+  const { name, start } = await withVeth(t, temporaryFolder(t));
+  await start();
+  // In the other's namespace, as if it were the machine.
+  const mac = await macInside(name);
+  const guest = new Running(t, "ip", ["netns", "exec", name, program, "--ipc", "127.0.0.1:0"]);
+  const [, port = ""] = /:(\d+),/.exec(await guest.says("ready on")) ?? [];
+  const ask = (...args: string[]) =>
+    runTool("ip", ["netns", "exec", name, program, ...args, "--ipc", `127.0.0.1:${port}`]);
+  assert.equal((await ask("get", "device.mac")).stdout, `${mac}\n`);
+  for (const [field, value] of [
+    ["device.mac", "02:00:00:00:0a:03"],
+    ["device.ip", "198.18.255.1/24"],
+    ["device.subnet", "255.255.0.0"],
+    ["device.interface", "lo"],
+  ] as const) {
+    const { status, stderr } = await ask("set", field, value);
+    assert.equal(status, 4, `${field}: ${stderr}`);
+  }
+  assert.equal(await macInside(name), mac);
+});
+
 test("what a killed mango-toed left is removed by the next", { skip }, async (t) => {
   const { name, inner, start } = await withVeth(t, temporaryFolder(t));
   const first = await start();

@@ -101,14 +101,19 @@ test("nobody answers: exit code 5, and 1 for health, which knows two answers", a
 });
 
 test("an address that is none is exit code 2", async () => {
-  for (const args of [
-    ["--ipc", "nowhere"],
-    ["status", "--ipc", "nowhere"],
-  ]) {
-    const { status, stderr } = await run(...args);
-    assert.equal(status, 2, stderr);
-    assert.match(stderr, /HOST:PORT or iceoryx:NAME/);
+  for (const ipc of ["localhost:99999", ":80", "iceoryx:", "[::1"]) {
+    for (const args of [["run"], ["status"]]) {
+      const { status, stderr } = await run(...args, "--ipc", ipc);
+      assert.equal(status, 2, stderr);
+      assert.match(stderr, /HOST:PORT or iceoryx:NAME/);
+    }
   }
+});
+
+test("an address of another machine is exit code 3", async () => {
+  const { status, stderr } = await run("--ipc", "192.0.2.1:0");
+  assert.equal(status, 3, stderr);
+  assert.match(stderr, /no address of this machine/);
 });
 
 test("a network namespace that is not there is exit code 6", async () => {
