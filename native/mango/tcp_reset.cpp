@@ -59,13 +59,14 @@ using namespace mango::kernel;
 
 namespace {
 
-void kill_socket(Socket& socket, Handle tcp) noexcept {
+// A device's sessions are hung up by the device; they are only told here whose doing it was.
+void kill_socket(Socket& socket, Handle tcp, bool on_device) noexcept {
   if (socket.tcp.load(std::memory_order_relaxed) != tcp) return;
   while (socket.held.test_and_set(std::memory_order_acquire)) std::this_thread::yield();
   const int fd = socket.descriptor();
   if (fd >= 0 && socket.tcp.load(std::memory_order_relaxed) == tcp) {
     socket.dead.store(true, std::memory_order_relaxed);  // seen by whoever the system calls below wake
-    hang_up(fd, false);
+    if (!on_device) hang_up(fd, false);
   }
   socket.held.clear(std::memory_order_release);
 }
@@ -82,12 +83,14 @@ mango_status_e configure(mango::device::Client& device, mango_ipc_msg_e type, co
 }
 
 mango_status_e begin(Tcp& tcp, Handle handle, bool preserved) noexcept {
-  if (mango::device::Client* device = tcp.device.load(std::memory_order_acquire)) {
+  mango::device::Client* device = tcp.device.load(std::memory_order_acquire);
+  if (device) {
     mango::ipc::Response response;
     const char* how = preserved ? "preserved" : "all";
-    return configure(*device, MANGO_IPC_MSG_SET_CONFIG, "device.reset", how, response);
+    const mango_status_e status = configure(*device, MANGO_IPC_MSG_SET_CONFIG, "device.reset", how, response);
+    if (status != MANGO_STATUS_OK && status != MANGO_STATUS_IN_PROGRESS) return status;
   }
-  sockets().for_each([=](Socket& socket) { kill_socket(socket, handle); });
+  sockets().for_each([=](Socket& socket) { kill_socket(socket, handle, device != nullptr); });
   return MANGO_STATUS_OK;
 }
 
@@ -138,7 +141,7 @@ mango_status_e step(Tcp& tcp, Handle handle, bool preserved) noexcept {
   if (phase == ResetPhase::kIdle) return MANGO_STATUS_IN_PROGRESS;
   if (phase == ResetPhase::kKilling) {
     const mango_status_e status = begin(tcp, handle, preserved);
-    const bool begun = status == MANGO_STATUS_OK || status == MANGO_STATUS_IN_PROGRESS;
+    const bool begun = status == MANGO_STATUS_OK;
     set_phase(tcp, begun ? ResetPhase::kKilled : ResetPhase::kIdle);
     return begun ? MANGO_STATUS_IN_PROGRESS : status;
   }

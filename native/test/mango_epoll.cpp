@@ -135,7 +135,7 @@ TEST(MangoEpoll, answers_misuse_with_statuses) {
   EXPECT_EQ(MANGO_STATUS_INVALID_ARGUMENT, mango_tcp_epoll_wait(engine.tcp, 0, &event, 1, 0, &ready));
   EXPECT_EQ(MANGO_STATUS_INVALID_ARGUMENT,
             mango_tcp_epoll_ctl(engine.tcp, set.epfd, EPOLL_CTL_ADD, 0, nullptr));
-  EXPECT_EQ(MANGO_STATUS_NOT_SUPPORTED, mango_tcp_epoll_ctl(engine.tcp, set.epfd, EPOLL_CTL_ADD, -1, &event));
+  EXPECT_EQ(MANGO_STATUS_NOT_FOUND, mango_tcp_epoll_ctl(engine.tcp, set.epfd, EPOLL_CTL_ADD, -1, &event));
   const int fd = Engine::fd_of(engine.open());
   EXPECT_EQ(MANGO_STATUS_NOT_FOUND, mango_tcp_epoll_ctl(engine.tcp, set.epfd, EPOLL_CTL_MOD, fd, &event));
   EXPECT_EQ(MANGO_STATUS_OK, mango_tcp_epoll_ctl(engine.tcp, set.epfd, EPOLL_CTL_ADD, fd, &event));

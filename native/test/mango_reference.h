@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// The functions of the offload API, by name: the reference's 64, and what this library has besides.
+#pragma once
+
+#include <iterator>
+
+namespace mango_test {
+
+constexpr const char* kReference[] = {"mango_ipc_close",
+                                      "mango_ipc_get_config",
+                                      "mango_ipc_get_server_path",
+                                      "mango_ipc_open",
+                                      "mango_ipc_set_config",
+                                      "mango_ipc_set_context",
+                                      "mango_ipc_set_index",
+                                      "mango_ipc_set_tcp",
+                                      "mango_ipc_shutdown",
+                                      "mango_ipc_wait",
+                                      "mango_socket_abort",
+                                      "mango_socket_accept",
+                                      "mango_socket_bind",
+                                      "mango_socket_close",
+                                      "mango_socket_connect",
+                                      "mango_socket_create",
+                                      "mango_socket_destroy",
+                                      "mango_socket_detach",
+                                      "mango_socket_find",
+                                      "mango_socket_get_fd",
+                                      "mango_socket_get_name",
+                                      "mango_socket_get_num_avail",
+                                      "mango_socket_get_option",
+                                      "mango_socket_get_peername",
+                                      "mango_socket_get_sequence",
+                                      "mango_socket_get_session",
+                                      "mango_socket_listen",
+                                      "mango_socket_open",
+                                      "mango_socket_recv",
+                                      "mango_socket_recv_iov",
+                                      "mango_socket_recv_tls",
+                                      "mango_socket_reset",
+                                      "mango_socket_reset_blocking",
+                                      "mango_socket_send",
+                                      "mango_socket_send_iov",
+                                      "mango_socket_send_tls",
+                                      "mango_socket_set_nonblocking",
+                                      "mango_socket_set_option",
+                                      "mango_socket_set_ssl",
+                                      "mango_socket_shutdown",
+                                      "mango_socket_wait",
+                                      "mango_tcp_abort",
+                                      "mango_tcp_accept",
+                                      "mango_tcp_close",
+                                      "mango_tcp_connect",
+                                      "mango_tcp_create",
+                                      "mango_tcp_destroy",
+                                      "mango_tcp_epoll_check",
+                                      "mango_tcp_epoll_close",
+                                      "mango_tcp_epoll_create",
+                                      "mango_tcp_epoll_ctl",
+                                      "mango_tcp_epoll_wait",
+                                      "mango_tcp_get_address",
+                                      "mango_tcp_get_ip_address",
+                                      "mango_tcp_listen",
+                                      "mango_tcp_listen_close",
+                                      "mango_tcp_poll",
+                                      "mango_tcp_register_reset",
+                                      "mango_tcp_reset",
+                                      "mango_tcp_session_reset",
+                                      "mango_tcp_set_address",
+                                      "mango_tcp_set_context",
+                                      "mango_tcp_set_ipc",
+                                      "mango_tcp_wait"};
+static_assert(std::size(kReference) == 64);
+
+constexpr const char* kBesides[] = {
+    "mango_context_create",        "mango_context_destroy", "mango_context_set_hw_accel",
+    "mango_context_check_feature", "mango_get_version",     "mango_status_name",
+    "mango_status_message",        "mango_get_counters",    "mango_ipc_error",
+    "mango_socket_set_tls_keys"};
+
+}  // namespace mango_test
