@@ -9,6 +9,11 @@
 // process live on as long as somebody holds their descriptors (a forked child), and messages with its token
 // are refused.
 //
+// A session that was accepted belongs to the owners of its listener. Another process that holds the descriptor (a
+// forked worker, or whoever it was passed to) becomes an owner by `attach`; NOT_FOUND says that it is none yet.
+// Requests travel whole; a reply's payload may be cut after `length`. The client's ends of accepted sessions are
+// O_NONBLOCK.
+//
 // The device binds its end of every session's pair to the abstract address kSessionNamePrefix +
 // "PID.DEVICE.ID", so that a process that inherited or was passed a session's descriptor recognises it
 // (getpeername) and asks for its memory with `attach`, presenting the descriptor as proof.
@@ -42,10 +47,11 @@ enum class LinkOp : uint32_t {
   get_option,  // level, name, length: room -> payload
   queued,      // -> payload: int32, octets sent and not acknowledged by the peer's TCP (SIOCOUTQ)
   sequence,    // -> payload: uint32 tx, uint32 rx (TCP_REPAIR; NOT_PERMITTED without CAP_NET_ADMIN)
-  detach,      // -> descriptor: the TCP socket itself; the device forgets the session. BUSY if its tx ring is
-               // not empty
+  detach,      // -> descriptor: the TCP socket itself; the device forgets the session. BUSY if one of its rings
+               // is not empty
   attach,      // descriptor: the client's end -> descriptor: memfd. ACCESS_DENIED if it is not the session's
-  renew        // ends the session's connection with RST and makes it anew under the same id
+  renew        // ends the session's connection with RST and makes it anew under the same id; NOT_FOUND if it
+               // failed or was reset before: it is forgotten then
                // -> descriptors: the client's new end, memfd
 };
 

@@ -105,7 +105,7 @@ class Device {
   [[nodiscard]] static std::string counter(Device& device);
   [[nodiscard]] mango_status_e ask_reset(const std::string& how);
   [[nodiscard]] mango_status_e get_config(const std::string& field, std::string& value);
-  [[nodiscard]] mango_status_e set_config(const std::string& field, const std::string& value);
+  [[nodiscard]] mango_status_e set_config(const std::string& field, const std::string& value, bool by_owner);
 
   ServerOptions options_;
   std::string link_path_;

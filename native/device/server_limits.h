@@ -22,9 +22,9 @@ constexpr uint32_t kMostOwners = 64;  // processes that may command one session 
 constexpr uint32_t kMostQueuedMessages = 4096;
 
 // Accepted connections that wait in a listener's pair; the rest waits in TCP's own queue. One frame with its
-// two descriptors is charged 1.25 KiB at most.
+// two descriptors is charged about this much.
 constexpr uint32_t kMostPendingAccepts = 128;
-constexpr uint32_t kPendingAcceptBytes = 1280;
+constexpr uint32_t kPendingAcceptBytes = 768;
 
 // A session whose client closed it goes on sending for as long as there is progress.
 constexpr uint32_t kDrainTimeoutMs = 60'000;

@@ -67,9 +67,9 @@ ipc::Response Device::serve(const ipc::Request& request) {
   // No token at all: the process that runs the device; transports let no stranger in without one.
   const auto client = tokens_.find(request.client);
   const bool configures = request.type == MANGO_IPC_MSG_SET_CONFIG;
-  if (configures && request.client.empty()) return {.status = set_config(request.field, request.value)};
+  if (configures && request.client.empty()) return {.status = set_config(request.field, request.value, true)};
   if (client == tokens_.end()) return {.status = MANGO_STATUS_NOT_PERMITTED};
-  if (configures) return {.status = set_config(request.field, request.value)};
+  if (configures) return {.status = set_config(request.field, request.value, false)};
   if (!is_for_session(request.type)) return {.status = MANGO_STATUS_NOT_SUPPORTED};
   ServerSession* session = sessions_.find(request.session);
   if (!session || session->phase() == Phase::draining || !session->owned_by(client->second))

@@ -19,6 +19,12 @@
 namespace mango::device {
 namespace {
 
+constexpr linger kNoLinger{1, 0};
+
+void set_linger(int fd, const linger& value) noexcept {
+  (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &value, sizeof(value));
+}
+
 void set_int(int fd, int level, int name, int value) noexcept {
   (void)::setsockopt(fd, level, name, &value, sizeof(value));
 }
@@ -42,6 +48,9 @@ std::unique_ptr<ServerSession> ServerSession::make(ServerCore& core, const Ident
   made->rx_bytes_ = core.settings.rx_bytes;
   made->tx_bytes_ = core.settings.tx_bytes;
   made->tcp_ = std::move(tcp);
+  // Until the end is known to be orderly: so peers of a device that is killed see RST, not the end of a
+  // stream.
+  set_linger(made->tcp_.get(), kNoLinger);
   const size_t bytes = shared_session_bytes(made->rx_bytes_, made->tx_bytes_);
   if (!SharedMemory::make("mango-session", bytes, made->memory_) || !made->make_pair(pair_flags))
     return nullptr;
@@ -257,12 +266,9 @@ void ServerSession::say_end(SharedState state, int error) noexcept {
   pair_.reset();
 }
 
-// A positive linger time would have close() wait, even on a non-blocking socket.
+// Never with the client's own linger time: close() would wait for it, even on a non-blocking socket.
 void ServerSession::close_tcp(bool rst) noexcept {
-  if (rst || linger_.l_onoff) {
-    const linger now{rst ? 1 : 0, 0};
-    (void)::setsockopt(tcp_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-  }
+  if (!rst) set_linger(tcp_.get(), {});
   tcp_.reset();
   client_end_.reset();
   phase_ = Phase::gone;

@@ -130,6 +130,7 @@ class ServerSession {
   [[nodiscard]] bool has_unread() noexcept;
   void drain() noexcept;
   void fail(int error) noexcept;
+  [[nodiscard]] int keep_option(int name, const void* value, uint32_t length) noexcept;
   void say_end(SharedState state, int error) noexcept;
   void close_tcp(bool rst) noexcept;
 

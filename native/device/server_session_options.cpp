@@ -12,9 +12,31 @@
 #include "mango/sequence.h"
 
 namespace mango::device {
+namespace {
+
+bool is_kept(int level, int name) noexcept {
+  return (level == IPPROTO_TCP && name == TCP_NODELAY) || (level == SOL_SOCKET && name == SO_LINGER);
+}
+
+}  // namespace
+
 void ServerSession::inherit_options(const ServerSession& listener) noexcept {
   linger_ = listener.linger_;
   nodelay_ = listener.nodelay_;
+}
+
+// Kept here until detach(): see ServerSession::make().
+int ServerSession::keep_option(int name, const void* value, uint32_t length) noexcept {
+  if (name == SO_LINGER) {
+    if (length < sizeof(linger_)) return EINVAL;
+    std::memcpy(&linger_, value, sizeof(linger_));
+    return 0;
+  }
+  int wanted = 0;
+  if (length < sizeof(wanted)) return EINVAL;
+  std::memcpy(&wanted, value, sizeof(wanted));
+  nodelay_ = wanted != 0;
+  return 0;
 }
 
 // Corking is a matter of order: what was sent before goes out before.
@@ -24,27 +46,18 @@ int ServerSession::set_option(int level, int name, const void* value, uint32_t l
     pump();
     if (phase_ == Phase::gone) return ENOTCONN;
   }
-  if (level == IPPROTO_TCP && name == TCP_NODELAY) {
-    int wanted = 0;
-    if (length < sizeof(wanted)) return EINVAL;
-    std::memcpy(&wanted, value, sizeof(wanted));
-    nodelay_ = wanted != 0;
-    return 0;
-  }
-  if (::setsockopt(tcp_.get(), level, name, value, length) != 0) return errno;
-  if (level == SOL_SOCKET && name == SO_LINGER) std::memcpy(&linger_, value, sizeof(linger_));
-  return 0;
+  if (is_kept(level, name)) return keep_option(name, value, length);
+  return ::setsockopt(tcp_.get(), level, name, value, length) == 0 ? 0 : errno;
 }
 
 // SO_ERROR is never asked of the socket: it would be lost to the session.
 int ServerSession::get_option(int level, int name, void* value, uint32_t& length) noexcept {
   if (!option_may_be_read(level, name)) return ENOPROTOOPT;
-  const bool error = level == SOL_SOCKET && name == SO_ERROR;
-  const bool nodelay = level == IPPROTO_TCP && name == TCP_NODELAY;
-  if (error || nodelay) {
-    const int kept = nodelay && nodelay_ ? 1 : 0;
-    length = std::min<uint32_t>(length, sizeof(kept));
-    std::memcpy(value, &kept, length);
+  if (is_kept(level, name) || (level == SOL_SOCKET && name == SO_ERROR)) {
+    const int number = name == TCP_NODELAY && level == IPPROTO_TCP && nodelay_ ? 1 : 0;
+    const bool lingers = level == SOL_SOCKET && name == SO_LINGER;
+    length = std::min<uint32_t>(length, lingers ? sizeof(linger_) : sizeof(number));
+    std::memcpy(value, lingers ? static_cast<const void*>(&linger_) : &number, length);
     return 0;
   }
   socklen_t room = length;
@@ -73,6 +86,7 @@ int ServerSession::detach() noexcept {
     const int nodelay = nodelay_ ? 1 : 0;
     (void)::setsockopt(tcp_.get(), IPPROTO_TCP, TCP_NODELAY, &nodelay, sizeof(nodelay));
   }
+  (void)::setsockopt(tcp_.get(), SOL_SOCKET, SO_LINGER, &linger_, sizeof(linger_));
   core_.unwatch(tcp_.get());
   pair_.reset();
   client_end_.reset();
