@@ -231,6 +231,23 @@ TEST(IpcGrpc, threads_find_a_server_that_comes_and_goes) {
   EXPECT_EQ(wrong.load(), 0);
 }
 
+TEST(IpcGrpc, a_server_ends_though_an_answer_is_owed) {
+  std::mutex mutex;
+  std::vector<Answer> held;
+  std::promise<void> asked;
+  auto server = serve([&](const Request&, const Answer& answer) {
+    std::lock_guard lock(mutex);
+    held.push_back(answer);
+    if (held.size() == 1) asked.set_value();
+  });
+  const auto client = connect_to(server->path());
+  std::thread caller([&] { EXPECT_EQ(ask(*client, "x"), std::to_string(MANGO_STATUS_IPC_UNAVAILABLE)); });
+  asked.get_future().wait();
+  server.reset();
+  caller.join();
+  for (const Answer& answer : held) answer(Response{});
+}
+
 // ------------------------------------------------------------------------------------------------- fork() --
 
 TEST(IpcGrpc, a_forked_child_has_a_connection_of_its_own) {

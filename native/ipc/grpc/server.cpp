@@ -8,8 +8,12 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <chrono>
 #include <climits>
+#include <condition_variable>
 #include <cstdlib>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "ipc/grpc/listener.h"
@@ -39,43 +43,84 @@ bool from_buffer(const grpc::ByteBuffer& buffer, std::string& octets) {
   return true;
 }
 
-// One call. libgrpc deletes it through OnDone, which comes after Finish, which is up to us.
+// The calls under way. libgrpc's own graceful end waits for connections, and ours rest open without a thread
+// that would see a farewell.
+class CallCount {
+ public:
+  void begin() {
+    std::lock_guard lock(mutex_);
+    ++calls_;
+  }
+  void end() {
+    std::lock_guard lock(mutex_);
+    if (--calls_ == 0) none_.notify_all();
+  }
+  void wait_for_none(std::chrono::milliseconds most) {
+    std::unique_lock lock(mutex_);
+    none_.wait_for(lock, most, [this] { return calls_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable none_;
+  int calls_ = 0;
+};
+
+// One call. libgrpc deletes it through OnDone, which comes after Finish, which is up to us: exactly once,
+// whether the answer comes, is dropped without a word, or comes after the client or the server gave up.
 class Call final : public grpc::ServerGenericBidiReactor {
  public:
-  explicit Call(const Serve& serve) : serve_(serve) { StartRead(&request_); }
+  Call(const Serve& serve, CallCount& count)
+      : serve_(serve), count_(count), pending_(std::make_shared<Pending>(*this)) {
+    count_.begin();
+    StartRead(&request_);
+  }
 
   void OnReadDone(bool ok) override {
+    const std::shared_ptr<Pending> pending = std::move(pending_);
     std::string octets;
     if (!ok || !from_buffer(request_, octets)) {
-      Finish({grpc::StatusCode::INVALID_ARGUMENT, "one message is expected"});
+      pending->refuse({grpc::StatusCode::INVALID_ARGUMENT, "one message is expected"});
       return;
     }
     const std::optional<Request> request = decode_request(octets);
     if (!request) {
-      Finish({grpc::StatusCode::INVALID_ARGUMENT, "the message is no mango.ipc.v1.Request"});
+      pending->refuse({grpc::StatusCode::INVALID_ARGUMENT, "the message is no mango.ipc.v1.Request"});
       return;
     }
-    // The answer may be dropped without a word, but the call must end: the last copy of the function sees to
-    // it.
-    auto pending = std::make_shared<Pending>(*this);
     serve_(*request, [pending](const Response& response) { pending->answer(response); });
   }
 
-  void OnDone() override { delete this; }
+  void OnCancel() override {
+    if (const std::shared_ptr<Pending> pending = cancelled_.lock()) pending->refuse(grpc::Status::CANCELLED);
+  }
+
+  void OnDone() override {
+    count_.end();
+    delete this;
+  }
 
  private:
-  struct Pending {
-    explicit Pending(Call& waiting) : call(&waiting) {}
+  // Held by all copies of the answer function: the last one ends a call that nobody answered.
+  class Pending {
+   public:
+    explicit Pending(Call& waiting) : call_(&waiting) {}
+    ~Pending() { refuse({grpc::StatusCode::INTERNAL, "no answer"}); }
     Pending(const Pending&) = delete;
     Pending& operator=(const Pending&) = delete;
-    ~Pending() {
-      if (call) call->Finish({grpc::StatusCode::INTERNAL, "no answer"});
-    }
+
     void answer(const Response& response) {
-      if (call) call->respond(response);
-      call = nullptr;
+      std::lock_guard lock(mutex_);
+      if (Call* call = std::exchange(call_, nullptr)) call->respond(response);
     }
-    Call* call;
+    void refuse(const grpc::Status& status) {
+      std::lock_guard lock(mutex_);
+      if (Call* call = std::exchange(call_, nullptr)) call->Finish(status);
+    }
+
+   private:
+    std::mutex mutex_;
+    Call* call_;  // null: finished
   };
 
   void respond(const Response& response) {
@@ -84,6 +129,9 @@ class Call final : public grpc::ServerGenericBidiReactor {
   }
 
   const Serve& serve_;
+  CallCount& count_;
+  std::shared_ptr<Pending> pending_;  // until the request is read
+  const std::weak_ptr<Pending> cancelled_{pending_};
   grpc::ByteBuffer request_;
   grpc::ByteBuffer response_;
 };
@@ -93,12 +141,14 @@ class Service final : public grpc::CallbackGenericService {
   explicit Service(Serve serve) : serve_(std::move(serve)) {}
 
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override {
-    if (context->method() == kGrpcMethod) return new Call(serve_);
+    if (context->method() == kGrpcMethod) return new Call(serve_, calls_);
     return grpc::CallbackGenericService::CreateReactor(context);  // UNIMPLEMENTED
   }
+  void wait_for_calls(std::chrono::milliseconds most) { calls_.wait_for_none(most); }
 
  private:
   const Serve serve_;
+  CallCount calls_;
 };
 
 class GrpcServer final : public ControlServer {
@@ -153,7 +203,8 @@ bool GrpcServer::start(Endpoint endpoint, Failure& failure) {
 GrpcServer::~GrpcServer() {
   listener_.reset();
   if (!server_) return;
-  server_->Shutdown(std::chrono::system_clock::now() + kGrace);
+  service_.wait_for_calls(kGrace);
+  server_->Shutdown(std::chrono::system_clock::now());
   server_->Wait();
 }
 
