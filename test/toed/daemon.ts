@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { type Lines, linesOfStream } from "../support/lines.ts";
 import { eventually, repositoryRoot, type Scope, withPatience } from "../support/scope.ts";
-import { type Said, runTool } from "../support/tools.ts";
+import { runTool, type Said } from "../support/tools.ts";
 
 export const program = process.env["MANGO_TOED"] ?? join(repositoryRoot, "build/release/mango-toed");
 export const libraryFolder = dirname(program);

@@ -1,33 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The same devices over gRPC and iceoryx at once. A machine has one RouDi, iceoryx's own daemon: the one that runs is
-// used, or one is started for the time of the test.
+// The same devices over gRPC and iceoryx at once.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { RawClient } from "../support/raw_client.ts";
-import { fileScope, type Scope } from "../support/scope.ts";
+import { withoutRouDi, withRouDi } from "../support/roudi.ts";
+import { fileScope } from "../support/scope.ts";
 import { runTool } from "../support/tools.ts";
 import { DeviceClients } from "./c_programs.ts";
-import { libraryFolder, program, Running, Toed } from "./daemon.ts";
+import { libraryFolder, program, Toed } from "./daemon.ts";
 
-async function reasonToSkip(): Promise<string | false> {
-  if (!existsSync(join(libraryFolder, "libmango-ipc-iceoryx.so"))) return "iceoryx is not built in";
-  return runTool("iox-roudi", ["--version"]).then(
-    () => false,
-    () => "iox-roudi is not installed",
-  );
-}
-const skip = await reasonToSkip();
+const skip = existsSync(join(libraryFolder, "libmango-ipc-iceoryx.so"))
+  ? withoutRouDi
+  : "iceoryx is not built in";
 const clients = new DeviceClients(fileScope);
-
-async function withRouDi(scope: Scope): Promise<void> {
-  const roudi = new Running(scope, "iox-roudi", []);
-  const ready = roudi.says("RouDi is ready for clients");
-  await ready.catch((error: unknown) => {
-    if (!String(error).includes("already")) throw error; // another one runs
-  });
-}
 
 test("clients of gRPC and of iceoryx meet the same devices", { skip }, async (t) => {
   await withRouDi(t);

@@ -129,7 +129,9 @@ test("device.ip and device.mac are the interface's", { skip }, async (t) => {
   assert.equal(await toed.get("device.ip"), next);
 });
 
-test("a device without a namespace of its own lets no client change the machine's addresses", { skip }, async (t) => {
+test("a device without a namespace of its own lets no client change the machine's addresses", {
+  skip,
+}, async (t) => {
   const { name, start } = await withVeth(t, temporaryFolder(t));
   await start();
   // In the other's namespace, as if it were the machine.

@@ -2,8 +2,8 @@
 // status, get, set, reset and health, and devices by their number.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fileScope } from "../support/scope.ts";
 import { RawClient } from "../support/raw_client.ts";
+import { fileScope } from "../support/scope.ts";
 import { DeviceClients } from "./c_programs.ts";
 import { Toed } from "./daemon.ts";
 
