@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
+import { Client, credentials, status } from "@grpc/grpc-js";
 import { openFiles } from "../support/process_facts.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { eventually, fileScope, type Scope } from "../support/scope.ts";
@@ -45,8 +46,8 @@ async function witness(scope: Scope, toed: Toed): Promise<() => Promise<void>> {
     asked += 1;
     await peer.send(`still ${asked};`);
     await peer.receive(`still ${asked};`);
-    const { status, stderr } = await toed.ask("health");
-    assert.equal(status, 0, stderr);
+    const health = await toed.ask("health");
+    assert.equal(health.status, 0, health.stderr);
   };
 }
 
@@ -94,6 +95,61 @@ test("rubbish on the port of the control channel", async (t) => {
     await stillServes();
   }
   await filesSettle(toed, files);
+});
+
+// What the answer says: OK, or the status of gRPC.
+function call(
+  client: Client,
+  message: Buffer,
+  method = "/mango.ipc.v1.Device/Call",
+): Promise<Buffer | status> {
+  const asIs = (octets: Buffer): Buffer => octets;
+  return new Promise((resolve) => {
+    client.makeUnaryRequest(method, asIs, asIs, message, (error, answer) =>
+      resolve(error?.code ?? answer ?? Buffer.alloc(0)),
+    );
+  });
+}
+
+test("messages that are none, and requests by the thousand", async (t) => {
+  const toed = await Toed.start(t);
+  const stillServes = await witness(t, toed);
+  const client = new Client(toed.address, credentials.createInsecure());
+  t.after(() => client.close());
+  assert.equal(await call(client, Buffer.alloc(0), "/mango.ipc.v1.Device/Call2"), status.UNIMPLEMENTED);
+  assert.equal(await call(client, Buffer.alloc(0), "/nobody/knows"), status.UNIMPLEMENTED);
+  assert.equal(await call(client, Buffer.from([0xff, 0xff, 0xff])), status.INVALID_ARGUMENT);
+  const tooLong = await call(client, Buffer.alloc(1024 * 1024));
+  assert.ok(tooLong === status.RESOURCE_EXHAUSTED || tooLong === status.INVALID_ARGUMENT, String(tooLong));
+
+  const files = openFiles(toed.pid);
+  for (let round = 0; round < 5; round += 1) {
+    const asked = Array.from({ length: 1000 }, (_, i) => call(client, randomBytes(i % 64)));
+    await stillServes();
+    await Promise.all(asked);
+  }
+  await stillServes();
+  await filesSettle(toed, files);
+});
+
+test("nobody resets a device without its link's token", async (t) => {
+  const toed = await Toed.start(t);
+  const stillServes = await witness(t, toed);
+  const client = new Client(toed.address, credentials.createInsecure());
+  t.after(() => client.close());
+  const text = (number: number, value: string): Buffer =>
+    Buffer.concat([Buffer.from([(number << 3) | 2, value.length]), Buffer.from(value, "latin1")]);
+  const setConfig = Buffer.from([0x08, 1]);
+  for (const token of ["", "0123456789abcdef", "a", "\x01".repeat(16)]) {
+    const parts = [text(7, "device.reset"), text(8, "all")];
+    const message = Buffer.concat([setConfig, ...(token === "" ? [] : [text(3, token)]), ...parts]);
+    const answer = await call(client, message);
+    // A status other than OK, or a refusal by gRPC.
+    assert.ok(typeof answer === "number" || answer[0] === 0x08, `token "${token}"`);
+  }
+  await stillServes();
+  assert.equal(await toed.get("counters.reset"), "0");
+  assert.deepEqual(toed.stderr.all, []);
 });
 
 test("connections to the control channel that say nothing", async (t) => {
