@@ -22,7 +22,8 @@ namespace mango::device {
 namespace {
 
 constexpr int kLinkBacklog = 128;
-constexpr mode_t kLinkMode = 0600;
+constexpr mode_t kOwnersMode = 0600;
+constexpr mode_t kOpenMode = 0666;  // who comes is looked at when it comes
 
 bool is_ring_size(uint32_t bytes) noexcept {
   return bytes >= kLeastRingBytes && bytes <= kMostRingBytes && (bytes & (bytes - 1)) == 0;
@@ -43,7 +44,7 @@ void remove_stale(const std::string& path, const sockaddr_un& name, socklen_t le
     (void)::unlink(path.c_str());
 }
 
-bool listen_link(const std::string& path, Descriptor& link, std::string& error) {
+bool listen_link(const std::string& path, mode_t mode, Descriptor& link, std::string& error) {
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   if (path.size() >= sizeof(name.sun_path)) {
@@ -59,7 +60,7 @@ bool listen_link(const std::string& path, Descriptor& link, std::string& error) 
   remove_stale(path, name, length);
   link.reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (link && ::bind(link.get(), reinterpret_cast<const sockaddr*>(&name), length) == 0 &&
-      (abstract || ::chmod(path.c_str(), kLinkMode) == 0) && ::listen(link.get(), kLinkBacklog) == 0)
+      (abstract || ::chmod(path.c_str(), mode) == 0) && ::listen(link.get(), kLinkBacklog) == 0)
     return true;
   const int failed = errno;
   error = "link " + path + ": " + std::strerror(failed);
@@ -69,8 +70,9 @@ bool listen_link(const std::string& path, Descriptor& link, std::string& error) 
 
 class RunningServer final : public Server {
  public:
-  RunningServer(const ServerOptions& options, Descriptor link, const std::string& path)
-      : device_(options, std::move(link), path), path_(path) {}
+  RunningServer(const ServerOptions& options, const LinkAccess& access, Descriptor link,
+                const std::string& path)
+      : device_(options, access, std::move(link), path), path_(path) {}
 
   ~RunningServer() override {
     if (!thread_.joinable()) return;
@@ -124,8 +126,14 @@ std::unique_ptr<Server> Server::start(const ServerOptions& options, std::string&
   }
   const std::string path = options.link_path.empty() ? made_up_path(options.index) : options.link_path;
   Descriptor link;
-  if (!listen_link(path, link, error)) return nullptr;
-  auto server = std::make_unique<RunningServer>(options, std::move(link), path);
+  LinkAccess access;
+  if (!access.parse(options.access)) {
+    error = "access is owner, all or group:NAME of a group that exists, not " + options.access;
+    errno = EINVAL;
+    return nullptr;
+  }
+  if (!listen_link(path, access.owner_only() ? kOwnersMode : kOpenMode, link, error)) return nullptr;
+  auto server = std::make_unique<RunningServer>(options, access, std::move(link), path);
   if (server->run(error)) return server;
   const int failed = errno;
   server.reset();

@@ -20,6 +20,7 @@ struct ServerOptions {
   uint32_t index = 0;
   std::string netns;      // name under /run/netns, or a path; empty: the process's own
   std::string link_path;  // a leading '@' is the abstract space; empty: one is made up
+  std::string access;  // who may use it besides root and its own user: "owner" (default), "all", "group:NAME"
   uint32_t rx_ring_bytes = kRingBytes;
   uint32_t tx_ring_bytes = kRingBytes;
   uint32_t most_sessions = 0;      // 0: what the descriptor limit allows

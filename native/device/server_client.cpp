@@ -38,14 +38,15 @@ bool well_formed(const LinkRequest& request, size_t bytes) noexcept {
 
 }  // namespace
 
-std::unique_ptr<ServerClient> ServerClient::make(ServerCore& core, uint64_t serial,
-                                                 Descriptor link) noexcept {
+std::unique_ptr<ServerClient> ServerClient::make(ServerCore& core, uint64_t serial, Descriptor link,
+                                                 uid_t uid) noexcept {
   std::unique_ptr<ServerClient> made(new (std::nothrow) ServerClient);
   if (!made || !SharedMemory::make("mango-channel", sizeof(SharedChannel), made->memory_)) return nullptr;
   made->doorbell_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   LinkWelcome welcome{kLinkMagic, kSharedVersion, core.device, static_cast<uint32_t>(::getpid()), {}};
   if (!made->doorbell_ || ::getrandom(welcome.token, kTokenBytes, 0) != ssize_t{kTokenBytes}) return nullptr;
   made->serial_ = serial;
+  made->uid_ = uid;
   made->link_ = std::move(link);
   made->token_.assign(reinterpret_cast<const char*>(welcome.token), kTokenBytes);
   made->channel_ = new (made->memory_.data()) SharedChannel;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "device/link.h"
+#include "device/server_access.h"
 #include "device/server_core.h"
 #include "device/shared_memory.h"
 
@@ -17,9 +18,12 @@ enum class Received : uint8_t { nothing, request, broken };
 class ServerClient {
  public:
   // Says the welcome. Null when descriptors or memory are out or the client is gone already.
-  [[nodiscard]] static std::unique_ptr<ServerClient> make(ServerCore& core, uint64_t serial,
-                                                          Descriptor link) noexcept;
+  [[nodiscard]] static std::unique_ptr<ServerClient> make(ServerCore& core, uint64_t serial, Descriptor link,
+                                                          uid_t uid) noexcept;
 
+  [[nodiscard]] uid_t uid() const noexcept { return uid_; }
+  // Neither root nor the device's own user.
+  [[nodiscard]] bool stranger() const noexcept { return LinkAccess::is_stranger(uid_); }
   [[nodiscard]] uint64_t serial() const noexcept { return serial_; }
   [[nodiscard]] const std::string& token() const noexcept { return token_; }
   [[nodiscard]] SharedChannel& channel() noexcept { return *channel_; }
@@ -33,6 +37,7 @@ class ServerClient {
 
  private:
   uint64_t serial_ = 0;
+  uid_t uid_ = 0;
   Descriptor link_;
   Descriptor doorbell_;
   SharedMemory memory_;

@@ -59,6 +59,9 @@ std::string Device::counter(Device& device) {
 std::span<const Device::Field> Device::fields() {
   using Text = const std::string&;
   static constexpr Field kFields[] = {
+      {"device.access", Access::ro,
+       [](Device& d) { return d.options_.access.empty() ? std::string("owner") : d.options_.access; },
+       nullptr},
       {"device.fields", Access::ro, [](Device&) { return list_fields(); }, nullptr},
       {"device.index", Access::ro, [](Device& d) { return std::to_string(d.core_.device); }, nullptr},
       {"device.interface", Access::address, [](Device& d) { return d.address_->interface(); },

@@ -36,8 +36,8 @@ uint32_t most_sessions(uint32_t wanted) noexcept {
   return static_cast<uint32_t>(wanted == 0 ? most : std::min<uint64_t>(wanted, most));
 }
 
-Device::Device(const ServerOptions& options, Descriptor link, std::string link_path)
-    : options_(options), link_path_(std::move(link_path)), link_listener_(std::move(link)) {
+Device::Device(const ServerOptions& options, const LinkAccess& access, Descriptor link, std::string link_path)
+    : options_(options), link_path_(std::move(link_path)), access_(access), link_listener_(std::move(link)) {
   core_.device = options.index;
   core_.settings = {most_sessions(options.most_sessions), options.rx_ring_bytes, options.tx_ring_bytes,
                     kSpinUs};
@@ -63,6 +63,7 @@ bool Device::prepare(std::string& error) {
 bool Device::enter(std::string& error) {
   if (!enter_netns(options_.netns, error)) return false;
   address_.emplace();
+  first_free_port_ = first_free_port();
   return true;
 }
 
@@ -138,7 +139,6 @@ bool Device::take_queued() {
 // Whoever marks from here on sees that the device sleeps; whoever did before is seen. False: there is work.
 bool Device::fall_asleep() noexcept {
   for (auto& [serial, client] : clients_) client->channel().asleep.store(1, std::memory_order_seq_cst);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   bool work = message_waits_.load(std::memory_order_seq_cst);
   for (auto& [serial, client] : clients_) work = work || channel_marked(client->channel());
   if (work) wake_up();

@@ -32,7 +32,7 @@ struct Message {
 class Device {
  public:
   // `link`: the listening link, made by whoever starts the device, since abstract names are the namespace's.
-  Device(const ServerOptions& options, Descriptor link, std::string link_path);
+  Device(const ServerOptions& options, const LinkAccess& access, Descriptor link, std::string link_path);
   ~Device();
 
   // Any thread, before the device's own starts. False with a sentence.
@@ -66,6 +66,7 @@ class Device {
 
   // server_listener.cpp
   void accept_links();
+  [[nodiscard]] bool is_greedy(uid_t uid) const noexcept;
   void accept_sessions(ServerSession& listener);
   [[nodiscard]] bool accept_one(ServerSession& listener);
   [[nodiscard]] bool push_accepted(ServerSession& listener, ServerSession& session);
@@ -87,14 +88,19 @@ class Device {
   [[nodiscard]] bool serve_renew(ServerClient& client, ServerSession& session, LinkReply& reply);
   [[nodiscard]] bool serve_detach(ServerClient& client, ServerSession& session, LinkReply& reply);
   [[nodiscard]] bool hand_over(ServerClient& client, ServerSession& session, LinkReply& reply);
-  [[nodiscard]] int serve_simple(ServerSession& session, const LinkRequest& request, LinkReply& reply);
-  [[nodiscard]] int bind(ServerSession& session, const sockaddr* addr, socklen_t length);
+  [[nodiscard]] int serve_simple(const ServerClient& client, ServerSession& session,
+                                 const LinkRequest& request, LinkReply& reply);
+  [[nodiscard]] int bind(const ServerClient& client, ServerSession& session, const sockaddr* addr,
+                         socklen_t length);
 
   // server_messages.cpp
   [[nodiscard]] bool take_messages();
   [[nodiscard]] ipc::Response serve(const ipc::Request& request);
-  [[nodiscard]] ipc::Response serve_session(const ipc::Request& request, ServerSession& session);
-  [[nodiscard]] int listen(ServerSession& session, const ipc::Request& request, ipc::Response& response);
+  [[nodiscard]] const ServerClient* find_client(const std::string& token) const;
+  [[nodiscard]] ipc::Response serve_session(const ServerClient& client, const ipc::Request& request,
+                                            ServerSession& session);
+  [[nodiscard]] int listen(const ServerClient& client, ServerSession& session, const ipc::Request& request,
+                           ipc::Response& response);
 
   // server_config.cpp
   struct Field;
@@ -109,6 +115,8 @@ class Device {
 
   ServerOptions options_;
   std::string link_path_;
+  LinkAccess access_;
+  uint16_t first_free_port_ = 0;
   ServerCore core_;
   Descriptor link_listener_;
   Descriptor wake_;

@@ -15,14 +15,6 @@ bool is_shortage(int error) noexcept {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM || error == ETOOMANYREFS;
 }
 
-// A client commands the device's descriptors, so it must be the same user, or root.
-bool is_trusted(int link) noexcept {
-  ucred peer{};
-  socklen_t length = sizeof(peer);
-  return ::getsockopt(link, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
-         (peer.uid == ::geteuid() || peer.uid == 0);
-}
-
 }  // namespace
 
 void Device::accept_links() {
@@ -33,13 +25,22 @@ void Device::accept_links() {
       link_starved_ = is_shortage(errno);
       return;
     }
-    if (clients_.size() >= kMostClients || !is_trusted(link.get())) continue;
+    ucred peer{};
+    if (clients_.size() >= kMostClients || !access_.admits(link.get(), peer) || is_greedy(peer.uid)) continue;
     const uint64_t serial = next_serial_++;
-    auto client = ServerClient::make(core_, serial, std::move(link));
+    auto client = ServerClient::make(core_, serial, std::move(link), peer.uid);
     if (!client) continue;
     tokens_.emplace(client->token(), serial);
     clients_.emplace(serial, std::move(client));
   }
+}
+
+// One stranger's links cannot take all places.
+bool Device::is_greedy(uid_t uid) const noexcept {
+  if (!LinkAccess::is_stranger(uid)) return false;
+  const auto same = std::count_if(clients_.begin(), clients_.end(),
+                                  [uid](const auto& client) { return client.second->uid() == uid; });
+  return same >= kMostClientsOfStranger;
 }
 
 void Device::accept_sessions(ServerSession& listener) {

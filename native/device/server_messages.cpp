@@ -53,6 +53,11 @@ bool Device::take_messages() {
   return !now.empty();
 }
 
+const ServerClient* Device::find_client(const std::string& token) const {
+  const auto found = tokens_.find(token);
+  return found == tokens_.end() ? nullptr : clients_.find(found->second)->second.get();
+}
+
 ipc::Response Device::serve(const ipc::Request& request) {
   ipc::Response response;
   if (request.type == MANGO_IPC_MSG_HEALTH_CHECK) {
@@ -65,26 +70,27 @@ ipc::Response Device::serve(const ipc::Request& request) {
     return response;
   }
   // No token at all: the process that runs the device; transports let no stranger in without one.
-  const auto client = tokens_.find(request.client);
+  const ServerClient* client = find_client(request.client);
   const bool configures = request.type == MANGO_IPC_MSG_SET_CONFIG;
   if (configures && request.client.empty()) return {.status = set_config(request.field, request.value, true)};
-  if (client == tokens_.end()) return {.status = MANGO_STATUS_NOT_PERMITTED};
+  if (!client || (configures && client->stranger())) return {.status = MANGO_STATUS_NOT_PERMITTED};
   if (configures) return {.status = set_config(request.field, request.value, false)};
   if (!is_for_session(request.type)) return {.status = MANGO_STATUS_NOT_SUPPORTED};
   ServerSession* session = sessions_.find(request.session);
-  if (!session || session->phase() == Phase::draining || !session->owned_by(client->second))
+  if (!session || session->phase() == Phase::draining || !session->owned_by(client->serial()))
     return {.status = MANGO_STATUS_NOT_FOUND};
-  response = serve_session(request, *session);
+  response = serve_session(*client, request, *session);
   after(*session);
   return response;
 }
 
-ipc::Response Device::serve_session(const ipc::Request& request, ServerSession& session) {
+ipc::Response Device::serve_session(const ServerClient& client, const ipc::Request& request,
+                                    ServerSession& session) {
   ipc::Response response;
   const auto* address = reinterpret_cast<const sockaddr*>(&request.address.storage);
   switch (request.type) {
     case MANGO_IPC_MSG_TCP_LISTEN:
-      response.status = status_of(listen(session, request, response));
+      response.status = status_of(listen(client, session, request, response));
       break;
     case MANGO_IPC_MSG_TCP_CONNECT:
       response.status = status_of(session.connect(address, address_length(address->sa_family)));
@@ -104,10 +110,12 @@ ipc::Response Device::serve_session(const ipc::Request& request, ServerSession& 
   return response;
 }
 
-int Device::listen(ServerSession& session, const ipc::Request& request, ipc::Response& response) {
+int Device::listen(const ServerClient& client, ServerSession& session, const ipc::Request& request,
+                   ipc::Response& response) {
   const auto* address = reinterpret_cast<const sockaddr*>(&request.address.storage);
   int error = 0;
-  if (address->sa_family != AF_UNSPEC) error = bind(session, address, address_length(address->sa_family));
+  if (address->sa_family != AF_UNSPEC)
+    error = bind(client, session, address, address_length(address->sa_family));
   if (error != 0) return error;
   error = session.listen(request.backlog);
   if (error == EADDRINUSE) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bytes of a session: from TCP into the receive ring, from the send ring into TCP, and the doorbells of
 // both (the rules are in shared_session.h). The other side's counts are read once each and checked before
-// use.
+// use. Where the rules say "fence", operations are sequentially consistent here.
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -40,7 +40,6 @@ void ServerSession::pump() noexcept {
 
 void ServerSession::on_mark() noexcept {
   shared_->notified.exchange(0, std::memory_order_seq_cst);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   if (phase_ != Phase::draining && (shared_->wishes.load(std::memory_order_acquire) & kWishAbort))
     return end(End::abort);
   pump();
@@ -77,8 +76,7 @@ bool ServerSession::rx_room(uint32_t& room) noexcept {
   if (used == rx_bytes_) {
     starved_ = true;
     shared_->rx_starved.store(1, std::memory_order_seq_cst);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    used = rx_tail_ - shared_->rx_head.load(std::memory_order_acquire);
+    used = rx_tail_ - shared_->rx_head.load(std::memory_order_seq_cst);
   }
   if (used > rx_bytes_) {
     end(End::hostile);
@@ -95,9 +93,8 @@ bool ServerSession::rx_room(uint32_t& room) noexcept {
 void ServerSession::publish_rx(uint32_t bytes) noexcept {
   rx_tail_ += bytes;
   core_.counters.rx_bytes += bytes;
-  shared_->rx_tail.store(rx_tail_, std::memory_order_release);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (shared_->rx_armed.load(std::memory_order_relaxed) != 0 &&
+  shared_->rx_tail.store(rx_tail_, std::memory_order_seq_cst);
+  if (shared_->rx_armed.load(std::memory_order_seq_cst) != 0 &&
       shared_->rx_armed.exchange(0, std::memory_order_acq_rel) != 0)
     ring();
 }
@@ -149,7 +146,7 @@ bool ServerSession::tx_pending(uint32_t& pending) noexcept {
 
 void ServerSession::skip_tx(uint32_t pending) noexcept {
   tx_head_ += pending;
-  shared_->tx_head.store(tx_head_, std::memory_order_release);
+  shared_->tx_head.store(tx_head_, std::memory_order_seq_cst);
 }
 
 bool ServerSession::send_some(uint32_t pending) noexcept {
@@ -179,8 +176,7 @@ bool ServerSession::send_some(uint32_t pending) noexcept {
 
 void ServerSession::release_sender(uint32_t pending) noexcept {
   if (phase_ != Phase::connected || tx_bytes_ - pending < tx_bytes_ / 4) return;
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (shared_->tx_armed.load(std::memory_order_relaxed) == 0 ||
+  if (shared_->tx_armed.load(std::memory_order_seq_cst) == 0 ||
       shared_->tx_armed.exchange(0, std::memory_order_acq_rel) == 0)
     return;
   take_stuffing(kMostStuffing);

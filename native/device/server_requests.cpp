@@ -3,6 +3,7 @@
 // on; whoever sends what is no request, or takes no answers, loses it.
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 
 #include <algorithm>
@@ -35,6 +36,28 @@ int put_queued(const ServerSession& session, LinkReply& reply) noexcept {
   int32_t queued = 0;
   if (::ioctl(session.tcp(), SIOCOUTQ, &queued) != 0) return errno;
   return put(reply, queued);
+}
+
+// Ports below need a right (CAP_NET_BIND_SERVICE) that a device may have and a stranger has not.
+bool is_reserved(const sockaddr* addr, uint16_t first_free) noexcept {
+  const uint16_t port = ntohs(reinterpret_cast<const sockaddr_in*>(addr)->sin_port);  // in6 has it there, too
+  return port != 0 && port < first_free;
+}
+
+// Options that Linux lets only CAP_NET_ADMIN set, or only some values of.
+bool needs_rights(const LinkRequest& request) noexcept {
+  return (request.level == SOL_SOCKET && request.name == SO_PRIORITY) ||
+         (request.level == IPPROTO_TCP && request.name == TCP_CONGESTION);
+}
+
+// Linux shares a port (SO_REUSEPORT) among one user's sockets only: they are to be the client's, not the
+// device's.
+int make_tcp(const ServerClient& client, int family, Descriptor& tcp) noexcept {
+  Descriptor made(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
+  if (!made) return errno;
+  if (client.stranger() && ::fchown(made.get(), client.uid(), static_cast<gid_t>(-1)) != 0) return errno;
+  tcp = std::move(made);
+  return 0;
 }
 
 }  // namespace
@@ -76,7 +99,7 @@ bool Device::serve_link(ServerClient& client, const LinkRequest& request, const 
   }
   if (request.op == LinkOp::renew) return serve_renew(client, *session, reply);
   if (request.op == LinkOp::detach) return serve_detach(client, *session, reply);
-  reply.status = -serve_simple(*session, request, reply);
+  reply.status = -serve_simple(client, *session, request, reply);
   after(*session);
   return client.reply(reply, nullptr, 0);
 }
@@ -87,10 +110,7 @@ bool Device::serve_open(ServerClient& client, const LinkRequest& request, LinkRe
   if (request.level != AF_INET && request.level != AF_INET6) error = EAFNOSUPPORT;
   if (error == 0 && !has_room(client.serial())) error = ENFILE;
   Descriptor tcp;
-  if (error == 0) {
-    tcp.reset(::socket(request.level, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
-    if (!tcp) error = errno;
-  }
+  if (error == 0) error = make_tcp(client, request.level, tcp);
   ServerSession* session = nullptr;
   if (error == 0) {
     session = add_session(std::move(tcp), request.level, request.name, client.serial());
@@ -135,7 +155,8 @@ bool Device::serve_renew(ServerClient& client, ServerSession& session, LinkReply
   const std::vector<uint64_t> owners = session.owners();
   session.end(End::abort);
   forget_but_id(session);
-  Descriptor tcp(::socket(identity.family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
+  Descriptor tcp;
+  errno = make_tcp(client, identity.family, tcp);
   auto made = tcp ? ServerSession::make(core_, identity, std::move(tcp), 0) : nullptr;
   if (!made) {
     reply.status = -errno;
@@ -160,17 +181,19 @@ bool Device::serve_detach(ServerClient& client, ServerSession& session, LinkRepl
 }
 
 // 0 or an errno.
-int Device::serve_simple(ServerSession& session, const LinkRequest& request, LinkReply& reply) {
+int Device::serve_simple(const ServerClient& client, ServerSession& session, const LinkRequest& request,
+                         LinkReply& reply) {
   switch (request.op) {
     case LinkOp::bind: {
       sockaddr_storage address{};
       std::memcpy(&address, request.payload, std::min<size_t>(request.length, sizeof(address)));
-      const int error = bind(session, reinterpret_cast<const sockaddr*>(&address), request.length);
+      const int error = bind(client, session, reinterpret_cast<const sockaddr*>(&address), request.length);
       return error != 0 ? error : put_name(session, reply);
     }
     case LinkOp::name:
       return put_name(session, reply);
     case LinkOp::set_option:
+      if (client.stranger() && needs_rights(request)) return EPERM;
       return session.set_option(request.level, request.name, request.payload, request.length);
     case LinkOp::get_option:
       reply.length = request.length;
@@ -184,6 +207,7 @@ int Device::serve_simple(ServerSession& session, const LinkRequest& request, Lin
       return put_queued(session, reply);
     case LinkOp::sequence: {
       uint32_t numbers[2] = {};
+      if (client.stranger()) return EPERM;
       if (const int error = session.sequence(numbers[0], numbers[1]); error != 0) return error;
       return put(reply, numbers);
     }
@@ -192,8 +216,9 @@ int Device::serve_simple(ServerSession& session, const LinkRequest& request, Lin
   }
 }
 
-int Device::bind(ServerSession& session, const sockaddr* addr, socklen_t length) {
+int Device::bind(const ServerClient& client, ServerSession& session, const sockaddr* addr, socklen_t length) {
   if (length > sizeof(sockaddr_storage)) return EINVAL;
+  if (client.stranger() && is_reserved(addr, first_free_port_)) return EACCES;
   int error = session.bind(addr, length);
   if (error != EADDRINUSE) return error;
   reap(session);

@@ -256,7 +256,6 @@ class RawSession {
         (void)::send(fd(), stuffing.data(), stuffing.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
         shared->tx_armed.store(1);
       }
-      std::atomic_thread_fence(std::memory_order_seq_cst);
       if (tx_tail - shared->tx_head.load() < tx_bytes) notify();
       const short events = wait_for(fd(), POLLOUT);
       ASSERT_NE(0, events) << "no room in time";
@@ -299,7 +298,6 @@ class RawSession {
     char octet[8];
     if (shared->rx_rung.exchange(0) != 0) (void)::recv(fd(), octet, sizeof(octet), MSG_DONTWAIT);
     shared->rx_armed.store(1);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
   }
   void close() {
     shared->wishes.fetch_or(kWishOrderly);
