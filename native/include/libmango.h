@@ -98,6 +98,10 @@ MANGO_API mango_status_e mango_ipc_shutdown(mango_ipc_h ipc);
 /* Server: blocks until mango_ipc_shutdown(). */
 MANGO_API mango_status_e mango_ipc_wait(mango_ipc_h ipc);
 
+/* Extension: the sentence behind the last failed mango_ipc_open() or mango_ipc_set_tcp() of the calling
+ * thread. Never null; valid until the thread's next such call. */
+MANGO_API const char* mango_ipc_error(void);
+
 /* ------------------------------------------------------------------------------------------------ tcp -- */
 
 /* Creates a tcp handle. It has no engine yet: call mango_tcp_set_context() or mango_tcp_set_ipc() next.

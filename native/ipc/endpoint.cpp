@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <arpa/inet.h>
+#include <net/if.h>
 
 #include <algorithm>
 #include <charconv>
@@ -14,12 +15,6 @@ constexpr std::string_view kIceoryxPrefix = "iceoryx:";
 constexpr size_t kMostNameBytes = 64;   // iceoryx's identifiers hold 100
 constexpr size_t kMostHostBytes = 253;  // RFC 1035, section 2.3.4, without the final dot
 
-bool is_ipv6(const std::string& host) noexcept {
-  in6_addr parsed{};
-  const std::string bare = host.substr(0, host.find('%'));  // a link-local address may name its interface
-  return inet_pton(AF_INET6, bare.c_str(), &parsed) == 1;
-}
-
 bool is_name_octet(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
          c == '-';
@@ -27,6 +22,16 @@ bool is_name_octet(char c) noexcept {
 
 bool is_name(std::string_view name, size_t most) noexcept {
   return !name.empty() && name.size() <= most && std::all_of(name.begin(), name.end(), is_name_octet);
+}
+
+// A link-local address names its interface: "fe80::1%eth0".
+bool is_ipv6(const std::string& host) noexcept {
+  const size_t zone = host.find('%');
+  if (zone != std::string::npos && !is_name(std::string_view(host).substr(zone + 1), IF_NAMESIZE - 1)) {
+    return false;
+  }
+  in6_addr parsed{};
+  return inet_pton(AF_INET6, host.substr(0, zone).c_str(), &parsed) == 1;
 }
 
 bool parse_port(std::string_view text, uint16_t& port) noexcept {
@@ -65,6 +70,8 @@ bool parse_path(std::string_view path, Endpoint& endpoint) {
     return is_name(endpoint.name, kMostNameBytes);
   }
   endpoint.port = kDefaultPort;
+  if (path == kIceoryxPrefix.substr(0, kIceoryxPrefix.size() - 1))
+    return false;  // no host's name: see path_of()
   if (path.find('\0') != std::string_view::npos) return false;
   return path.starts_with('[') ? parse_bracketed(path, endpoint) : parse_host(path, endpoint);
 }

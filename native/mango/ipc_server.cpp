@@ -52,6 +52,12 @@ bool set_text(const std::string& text, std::string& out) {
   return true;
 }
 
+bool set_access(const std::string& text, std::string& out) {
+  constexpr std::string_view kGroup = "group:";
+  const bool group = text.starts_with(kGroup) && text.size() > kGroup.size();
+  return (group || text == "owner" || text == "all") && set_text(text, out);
+}
+
 struct OptionField {
   const char* name;
   bool (*set)(device::ServerOptions&, const std::string&);
@@ -63,6 +69,8 @@ const OptionField kOptionFields[] = {
      [](const device::ServerOptions& o) { return o.netns; }},
     {"device.link", [](device::ServerOptions& o, const std::string& v) { return set_text(v, o.link_path); },
      [](const device::ServerOptions& o) { return o.link_path; }},
+    {"device.access", [](device::ServerOptions& o, const std::string& v) { return set_access(v, o.access); },
+     [](const device::ServerOptions& o) { return o.access.empty() ? "owner" : o.access; }},
     {"session.max",
      [](device::ServerOptions& o, const std::string& v) {
        return read_number(v, 1, device::kMaxSessions, o.most_sessions);

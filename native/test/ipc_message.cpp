@@ -279,7 +279,8 @@ INSTANTIATE_TEST_SUITE_P(
                     PathCase{":1", nullptr}, PathCase{"host:", nullptr}, PathCase{"host:65536", nullptr},
                     PathCase{"host:-1", nullptr}, PathCase{"host:1x", nullptr}, PathCase{"ho st:1", nullptr},
                     PathCase{"host/x:1", nullptr}, PathCase{"[::1", nullptr}, PathCase{"[::1]1", nullptr},
-                    PathCase{"[host]:1", nullptr}, PathCase{"1:2:3", nullptr}, PathCase{"iceoryx:", nullptr},
+                    PathCase{"[host]:1", nullptr}, PathCase{"::1%a]b", nullptr}, PathCase{"::1%", nullptr},
+                    PathCase{"1:2:3", nullptr}, PathCase{"iceoryx:", nullptr}, PathCase{"iceoryx", nullptr},
                     PathCase{"iceoryx:a/b", nullptr}, PathCase{"iceoryx:a b", nullptr}));
 
 TEST(IpcPath, of_no_plug_in_is_told_in_a_sentence) {
