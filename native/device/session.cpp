@@ -17,9 +17,8 @@ Session::Session(const Birth& birth, const SessionMemory& memory) noexcept
       nonblocking_(birth.nonblocking),
       family_(birth.family),
       client_(birth.client),
-      link_(birth.link) {
-  if (birth.owned) proven_ = fork_generation.load(std::memory_order_relaxed) + 1;
-}
+      link_(birth.link),
+      proven_(birth.owned ? birth.link : nullptr) {}
 
 Session* Session::make(const Birth& birth, raw::Fd& fd, const raw::Fd& memory_fd) noexcept {
   SessionMemory memory;
@@ -103,13 +102,15 @@ bool Session::device_is_gone() noexcept {
   if (gone_.load(std::memory_order_relaxed)) return true;
   if (!raw::hung_up(fd_) || is_over()) return false;
   gone_.store(true, std::memory_order_relaxed);
+  (void)link_.load(std::memory_order_acquire)->alive();  // so that other sessions learn of it without asking
   return true;
 }
 
 // Ended in one of the ways that sessions end in.
 bool Session::is_over() const noexcept {
   const SharedState now = state();
-  return now == SharedState::failed || now == SharedState::reset || wishes(kWishAbort);
+  const bool closed_listener = now == SharedState::listening && rx_shut_.load(std::memory_order_relaxed);
+  return now == SharedState::failed || now == SharedState::reset || wishes(kWishAbort) || closed_listener;
 }
 
 int Session::gone() noexcept {

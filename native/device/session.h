@@ -195,12 +195,11 @@ class Session final : public Live<Session> {
   int cork_ = 0;
   int quickack_ = 1;
   int family_ = AF_UNSPEC;
-  std::atomic<uint32_t> proven_{
-      0};                      // the fork generation, from 1 on, that the device knows to hold the session
   int64_t rx_timeout_ns_ = 0;  // 0: none
   int64_t tx_timeout_ns_ = 0;
   Client& client_;
   std::atomic<ClientLink*> link_;
+  std::atomic<const ClientLink*> proven_;  // the link by which the device knows that we hold the session
   KeptOption* options_ = nullptr;
 };
 

@@ -18,7 +18,8 @@ mango_status_e Session::blame_device(mango_status_e status) noexcept {
 }
 
 bool Session::proven() const noexcept {
-  return proven_.load(std::memory_order_relaxed) == fork_generation.load(std::memory_order_relaxed) + 1;
+  const ClientLink* link = link_.load(std::memory_order_acquire);
+  return link->usable() && proven_.load(std::memory_order_relaxed) == link;
 }
 
 // Shows the device the descriptor of a session that this process did not open itself.
@@ -31,8 +32,7 @@ mango_status_e Session::prove() noexcept {
   LinkReply reply;
   LinkFds fds;
   const mango_status_e status = link->ask(request, reply, fd_, fds);
-  if (status == MANGO_STATUS_OK)
-    proven_.store(fork_generation.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (status == MANGO_STATUS_OK) proven_.store(link, std::memory_order_relaxed);
   return status;
 }
 

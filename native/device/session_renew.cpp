@@ -44,8 +44,8 @@ int Session::renew() noexcept {
     link->release();
     return fail(error);
   }
-  proven_.store(fork_generation.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   link_.exchange(link, std::memory_order_acq_rel)->release();
+  proven_.store(link, std::memory_order_relaxed);
   return 0;
 }
 
