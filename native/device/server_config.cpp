@@ -84,6 +84,11 @@ std::span<const Device::Field> Device::fields() {
       {"device.uptime_seconds", Access::ro,
        [](Device& d) { return std::to_string((monotonic_ms() - d.started_ms_) / 1000); }, nullptr},
       {"device.version", Access::ro, [](Device&) { return std::string(mango_get_version()); }, nullptr},
+      {"session.drain_timeout_ms", Access::rw,
+       [](Device& d) { return std::to_string(d.core_.settings.drain_timeout_ms); },
+       [](Device& d, Text value) {
+         return status_of(parse_number(value, 0, kMostDrainTimeoutMs, d.core_.settings.drain_timeout_ms));
+       }},
       {"session.max", Access::rw, [](Device& d) { return std::to_string(d.core_.settings.most); },
        [](Device& d, Text value) {
          return status_of(parse_number(value, 1, most_sessions(0), d.core_.settings.most));

@@ -35,6 +35,7 @@ struct SessionSettings {
   uint32_t rx_bytes = kRingBytes;
   uint32_t tx_bytes = kRingBytes;
   uint32_t spin_us = kSpinUs;
+  uint32_t drain_timeout_ms = kDrainTimeoutMs;
 };
 
 // Whose event it is, in epoll's user data: kind, and the session's generation and id, or a client's serial.

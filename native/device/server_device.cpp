@@ -39,8 +39,7 @@ uint32_t most_sessions(uint32_t wanted) noexcept {
 Device::Device(const ServerOptions& options, const LinkAccess& access, Descriptor link, std::string link_path)
     : options_(options), link_path_(std::move(link_path)), access_(access), link_listener_(std::move(link)) {
   core_.device = options.index;
-  core_.settings = {most_sessions(options.most_sessions), options.rx_ring_bytes, options.tx_ring_bytes,
-                    kSpinUs};
+  core_.settings = {most_sessions(options.most_sessions), options.rx_ring_bytes, options.tx_ring_bytes};
 }
 
 Device::~Device() {

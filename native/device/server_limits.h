@@ -29,7 +29,8 @@ constexpr uint32_t kPendingAcceptBytes = 768;
 
 // A session whose client closed it goes on sending for as long as there is progress.
 constexpr uint32_t kDrainTimeoutMs = 60'000;
-constexpr uint32_t kDrainCheckMs = 1000;
+constexpr uint32_t kMostDrainTimeoutMs = 24 * 3600 * 1000;
+constexpr uint32_t kDrainCheckMs = 250;
 // After descriptors ran out, accepting is tried again when some are freed, or after this.
 constexpr uint32_t kStarvedRetryMs = 100;
 

@@ -211,7 +211,8 @@ void ServerSession::close() noexcept {
   if (phase_ == Phase::connected && (abortive || has_unread())) return end(End::abort);
   if (phase_ == Phase::connected) return drain();
   ++core_.counters.closed;
-  pair_.reset();
+  say_end(SharedState::failed,
+          phase_ == Phase::listening ? EINVAL : ECONNABORTED);  // as accept() on a closed one
   close_tcp(false);
 }
 
@@ -221,12 +222,12 @@ void ServerSession::drain() noexcept {
   if (tx_final_ - tx_head_ > tx_bytes_) return end(End::hostile);
   phase_ = Phase::draining;
   progress_ms_ = monotonic_ms();
-  pair_.reset();
+  say_end(SharedState::failed, ECONNABORTED);
   pump();
 }
 
 void ServerSession::check_progress(uint64_t now_ms) noexcept {
-  if (phase_ == Phase::draining && now_ms - progress_ms_ > kDrainTimeoutMs) end(End::abort);
+  if (phase_ == Phase::draining && now_ms - progress_ms_ > core_.settings.drain_timeout_ms) end(End::abort);
 }
 
 bool ServerSession::has_unread() noexcept {
@@ -260,6 +261,7 @@ void ServerSession::fail(int error) noexcept {
   close_tcp(false);
 }
 
+// Whoever still holds the descriptor (closed by a message, or by another process) reads what became of it.
 void ServerSession::say_end(SharedState state, int error) noexcept {
   shared_->error.store(error, std::memory_order_relaxed);
   shared_->state.store(state, std::memory_order_release);

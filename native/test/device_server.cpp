@@ -262,6 +262,24 @@ TEST_F(DeviceServer, drains_a_closed_session_to_a_slow_reader) {
   EXPECT_TRUE(has_sessions(0));
 }
 
+TEST_F(DeviceServer, gives_up_a_closed_session_whose_peer_reads_nothing) {
+  const Peer listening = Peer::listening();
+  const int little = 4096;
+  setsockopt(listening.fd(), SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
+  RawSession session = connect(listening.port());
+  const Peer peer = listening.accept();
+  const std::string data(kRingBytes, 'x');
+  for (int idle = 0; idle < 50; ++idle) {
+    if (session.put(data.data(), data.size()) != 0) idle = 0;
+    ::poll(nullptr, 0, 1);
+  }
+  session.close();
+  EXPECT_EQ("1", config("sessions.open"));
+  EXPECT_EQ(MANGO_STATUS_OK, configure("session.drain_timeout_ms", "10"));
+  EXPECT_TRUE(has_sessions(0));
+  EXPECT_NE(0, wait_for(peer.fd(), POLLERR | POLLHUP) & (POLLERR | POLLHUP));
+}
+
 TEST_F(DeviceServer, resets_what_is_closed_with_unread_bytes) {
   Pair pair = accepted();
   pair.peer.send("unread");
@@ -323,6 +341,9 @@ TEST_F(DeviceServer, closes_on_a_message) {
   pair.session.put("bye", 3);
   EXPECT_EQ(MANGO_STATUS_OK, call(MANGO_IPC_MSG_TCP_CLOSE, pair.session.id).status);
   EXPECT_EQ("bye", pair.peer.read(100));
+  EXPECT_TRUE(pair.session.hung_up());
+  EXPECT_EQ(SharedState::failed, pair.session.shared->state.load());
+  EXPECT_EQ(ECONNABORTED, pair.session.shared->error.load());
   EXPECT_TRUE(has_sessions(0));
   EXPECT_EQ(MANGO_STATUS_NOT_FOUND, call(MANGO_IPC_MSG_TCP_CLOSE, pair.session.id).status);
 }
