@@ -9,12 +9,13 @@ import { pinnedNode, root, toolsDir } from "./paths.mjs";
 import { become } from "./process.mjs";
 import { ensureSystemPackages } from "./system_packages.mjs";
 
-/** What the product and everything around it loads at run time. */
-const kReleaseTargets = ["mango_edge", "mango"];
+/** What the product and everything around it loads or starts at run time; libmango brings its plug-ins. */
+const kReleaseTargets = ["mango_edge", "mango", "mango-toed", "mango-preload", "mango-run"];
 
 export async function prepare(purpose = "run") {
   preparePackages(purpose);
   await buildRelease();
+  if (purpose === "bench") await buildNative("release", ["mango-bench-tools"]);
 }
 
 export function preparePackages(purpose) {
