@@ -7,17 +7,32 @@
  * channel to the process that runs a device), TCP (one device's connections), socket (one session and its
  * buffers).
  *
+ * Two engines carry a tcp handle's sockets, with the same meaning:
+ *  - kernel (mango_tcp_set_context): Linux TCP in this process. A socket is a kernel socket.
+ *  - device (mango_tcp_set_ipc): TCP in another process, the device's, on this machine. Bytes move through
+ *    shared memory; a socket's descriptor is a real one, too, for epoll, poll, select, dup and fork, but not
+ *    for read(2) and write(2).
+ * What is said of one engine only says so.
+ *
  * Rules for every function, not repeated below:
  *  - Threads: one handle is used from one thread at a time; different sockets of one tcp handle may be used
- * from different threads at once, and tcp functions (epoll, poll, addresses) from any thread at any time.
- *    mango_socket_find(), the extensions at the end and all `create` functions are free of that rule.
+ *    from different threads at once, and tcp and ipc functions from any thread at any time.
+ *    mango_socket_find(), the extensions at the end and all `create` functions are free of that rule. A
+ *    socket may be closed by two threads at once, and reset with its tcp handle while others use it.
  *  - Handles: null, destroyed, wrong-type or made-up handles give MANGO_STATUS_INVALID_HANDLE. Destroying one
  *    handle from two threads gives OK to one and INVALID_HANDLE to the other.
  *  - Arguments: a required pointer that is null gives MANGO_STATUS_INVALID_ARGUMENT. Out-parameters are
- * written on success only, unless said otherwise.
+ *    written on success only, unless said otherwise.
  *  - Signals: an interrupted call is resumed; SIGPIPE is never raised.
- *  - Blocking: a socket blocks until mango_socket_set_nonblocking(true). Functions not said to block do not.
+ *  - Blocking: a socket blocks until mango_socket_set_nonblocking(true). Functions not said to block do not,
+ *    except that on the device engine some ask the device's process and wait for its answer.
  *  - Statuses listed under "Returns" are those to expect; any other -errno of the system call may come too.
+ *  - Device: after mango_tcp_reset(), or when the device's process has ended, every call on a socket of the
+ *    handle, closing and asking for its descriptor excepted, gives MANGO_STATUS_DEVICE_RESET; the descriptor
+ *    is hung up (EPOLLHUP), and who was blocked returns. mango_socket_close() and _open() begin a new life. A
+ *    call that needs the device's process and does not find it gives MANGO_STATUS_IPC_UNAVAILABLE.
+ *  - Fork: a child may use what it inherited. On the device engine it makes a channel of its own when it
+ *    needs one, and a session goes on while any process has its descriptor open.
  */
 #ifndef LIBMANGO_H
 #define LIBMANGO_H
@@ -65,42 +80,64 @@ MANGO_API mango_status_e mango_context_check_feature(mango_context_h context, ma
 MANGO_API const char* mango_get_version(void);
 
 /* ------------------------------------------------------------------------------------------------ ipc -- */
-/* Every mango_ipc_* function returns NOT_SUPPORTED in this version: the device engine is not built in. */
+/* A channel to the process that runs devices, or, for its owner, that process's own. Messages over it control
+ * (configuration, listening, connecting); bytes of sessions do not travel here. */
 
-/* Opens a channel. path: "host:port" is gRPC, "iceoryx:NAME" iceoryx; owner: true makes this process the
- * server. ipc: out. */
+/* Opens a channel. path: "host:port" is gRPC (the reference's port is 32847; "[::1]:port" for IPv6),
+ * "iceoryx:NAME" is iceoryx, where its plug-in was built; the device must be on this machine, since its
+ * sessions live in shared memory. owner: true makes this process the server; port 0 is a port of the
+ * system's choice, see mango_ipc_get_server_path(). ipc: out. A client's call blocks until the server has
+ * answered, a few seconds at most; the channel connects again by itself when the server was restarted.
+ * Returns OK, INVALID_ARGUMENT (path is of neither form), IPC_UNAVAILABLE (nobody answers), ADDRESS_IN_USE
+ * and other errors of bind(2) (owner), NOT_SUPPORTED (the plug-in is not there; mango_ipc_error() says more),
+ * NO_MEMORY. */
 MANGO_API mango_status_e mango_ipc_open(const char* path, bool owner, mango_ipc_h* ipc);
 
-/* Closes the channel and frees the handle. */
+/* Closes the channel and frees the handle. An owner's devices end with their last channel: sessions with RST,
+ * listeners too, and a mango_ipc_wait() under way returns. Returns OK, INVALID_HANDLE, BUSY (a tcp handle
+ * runs on it: destroy that first). */
 MANGO_API mango_status_e mango_ipc_close(mango_ipc_h ipc);
 
-/* path: out, owned by the library, valid until mango_ipc_close(). */
+/* path: out, as given to mango_ipc_open(), with the port that was bound; owned by the library, valid until
+ * mango_ipc_close(). Returns OK, INVALID_HANDLE. */
 MANGO_API mango_status_e mango_ipc_get_server_path(mango_ipc_h ipc, const char** path);
 
-/* Reads a configuration field. value: out, to be freed with free(). */
+/* Reads a configuration field of the selected device. field: "device.fields" lists them, one per line with
+ * "ro", "rw" or "wo": addresses, limits, buffer sizes, counters. value: out, to be freed with free(). On an
+ * owner's channel, before mango_ipc_set_tcp(), the fields are the options the device will start with. Returns
+ * OK, INVALID_HANDLE, NOT_FOUND (no such field, or no such device), IPC_UNAVAILABLE, TIMED_OUT, NO_MEMORY. */
 MANGO_API mango_status_e mango_ipc_get_config(mango_ipc_h ipc, const char* field, char** value);
 
-/* Writes a configuration field. */
+/* Writes a configuration field of the selected device; who may is the device's decision ("device.access").
+ * Returns OK, INVALID_HANDLE, INVALID_ARGUMENT (a bad value: nothing changed), NOT_FOUND (no such field, or
+ * no such device), NOT_PERMITTED (read only, or the device has no right), ACCESS_DENIED, IPC_UNAVAILABLE,
+ * TIMED_OUT, NO_MEMORY. */
 MANGO_API mango_status_e mango_ipc_set_config(mango_ipc_h ipc, const char* field, const char* value);
 
-/* Server: lets the channel answer messages about the context. */
+/* Owner: the context whose devices the channel serves. Returns OK, INVALID_HANDLE (either), BUSY (another one
+ * is set), NOT_SUPPORTED (a client's channel). */
 MANGO_API mango_status_e mango_ipc_set_context(mango_ipc_h ipc, mango_context_h ctx);
 
-/* Selects the device. idx: its number, from 0. */
+/* Selects the device that the calls after it are about: configuration, mango_ipc_set_tcp(),
+ * mango_tcp_set_ipc(). idx: its number, from 0, which is selected to begin with. Returns OK, INVALID_HANDLE,
+ * INVALID_ARGUMENT (negative, or on an owner's channel more than 63). */
 MANGO_API mango_status_e mango_ipc_set_index(mango_ipc_h ipc, int idx);
 
-/* Server: lets the channel answer messages about TCP. */
+/* Owner: starts the selected device with the options set, for clients to run on. tcp: a handle with a
+ * context; its reset function runs at every reset of the device, on the device's thread. A handle that
+ * another channel serves already is served by both. Returns OK, INVALID_HANDLE (either), INVALID_ARGUMENT
+ * (tcp has no context, or is served under another index), BUSY (the index has a device, or options were set
+ * for one that runs), NOT_SUPPORTED (a client's channel), NOT_FOUND and NOT_PERMITTED (its network
+ * namespace), and other errors of starting: mango_ipc_error() says which. */
 MANGO_API mango_status_e mango_ipc_set_tcp(mango_ipc_h ipc, mango_tcp_h tcp);
 
-/* Server: stops answering; mango_ipc_wait() returns. */
+/* Owner: stops answering; mango_ipc_wait() returns. Sessions go on until mango_ipc_close(). Returns OK (also
+ * when it was shut down already), INVALID_HANDLE, NOT_SUPPORTED (a client's channel). */
 MANGO_API mango_status_e mango_ipc_shutdown(mango_ipc_h ipc);
 
-/* Server: blocks until mango_ipc_shutdown(). */
+/* Owner: blocks until mango_ipc_shutdown() or mango_ipc_close() of another thread. Returns OK,
+ * INVALID_HANDLE, NOT_SUPPORTED (a client's channel). */
 MANGO_API mango_status_e mango_ipc_wait(mango_ipc_h ipc);
-
-/* Extension: the sentence behind the last failed mango_ipc_open() or mango_ipc_set_tcp() of the calling
- * thread. Never null; valid until the thread's next such call. */
-MANGO_API const char* mango_ipc_error(void);
 
 /* ------------------------------------------------------------------------------------------------ tcp -- */
 
@@ -109,63 +146,107 @@ MANGO_API const char* mango_ipc_error(void);
  * tcp: out. Returns OK, INVALID_ARGUMENT, NO_MEMORY. */
 MANGO_API mango_status_e mango_tcp_create(mango_tcp_h* tcp);
 
-/* Returns OK, INVALID_HANDLE, BUSY (sockets of it exist: destroy or detach them first). */
+/* Returns OK, INVALID_HANDLE, BUSY (sockets or listeners of it exist: destroy or close them first; or an ipc
+ * handle serves it, or a call on it is under way). */
 MANGO_API mango_status_e mango_tcp_destroy(mango_tcp_h tcp);
 
-/* Runs tcp in this process, on the context's engine.
+/* Runs tcp in this process, on the context's engine. Exclusive with mango_tcp_set_ipc().
  * Returns OK, INVALID_HANDLE (either), BUSY (a context or an ipc is already set). */
 MANGO_API mango_status_e mango_tcp_set_context(mango_tcp_h tcp, mango_context_h context);
 
-/* Runs tcp on the device behind ipc. Exclusive with mango_tcp_set_context().
- * Returns NOT_SUPPORTED in this version. */
+/* Runs tcp on the device that is selected on ipc now, a client's channel, which stays busy until tcp is
+ * destroyed. Exclusive with mango_tcp_set_context(). Blocks until the device has answered. Returns OK,
+ * INVALID_HANDLE (either), INVALID_ARGUMENT (an owner's channel), BUSY (a context or an ipc is already set),
+ * IPC_UNAVAILABLE, NOT_FOUND (no such device), ACCESS_DENIED, NO_MEMORY. After a failure tcp is as before. */
 MANGO_API mango_status_e mango_tcp_set_ipc(mango_tcp_h tcp, mango_ipc_h ipc);
 
-/* Sessions by number rather than by socket handle, the device's addresses and the device's reset belong to
- * the device engine: the functions from here to mango_tcp_poll() return NOT_SUPPORTED in this version. */
-
-/* Device addresses. ipaddr, subnet, macaddr: out, each optional. */
+/* Addresses. Kernel engine: those of the first interface, loopback excepted, that is up and has an IPv4
+ * address, else the loopback's. Device: the device's. ipaddr, subnet (a mask), macaddr: out, each optional;
+ * zero where there is none. Returns OK, INVALID_HANDLE, INVALID_ARGUMENT (tcp has no engine), NOT_FOUND (no
+ * interface), NO_MEMORY; device: IPC_UNAVAILABLE. */
 MANGO_API mango_status_e mango_tcp_get_address(mango_tcp_h tcp, struct in_addr* ipaddr,
                                                struct in_addr* subnet, struct ether_addr* macaddr);
 
-/* ipaddr: out, dotted decimal, in a buffer that the next call of the same thread overwrites. */
+/* ipaddr: out, dotted decimal, in a buffer that the next call of the same thread overwrites. Returns as
+ * mango_tcp_get_address(). */
 MANGO_API mango_status_e mango_tcp_get_ip_address(mango_tcp_h tcp, const char** ipaddr);
 
-/* ipaddr: dotted decimal; macaddr: colon-separated hex. */
+/* Replaces the address of that interface, and its MAC; each may be null, and stays. On the kernel engine this
+ * is the host's own interface, the first that is up where none has an address yet. ipaddr: dotted decimal,
+ * with or without "/prefix" (without: the mask stays, or /24); macaddr: six octets in hexadecimal, colons
+ * between. Both or neither; sessions of the old address go silent. Returns OK, INVALID_HANDLE,
+ * INVALID_ARGUMENT (no such address, multicast, both null, or tcp has no engine), NOT_PERMITTED (needs
+ * CAP_NET_ADMIN; device: not its own to change), NOT_SUPPORTED (there is only a loopback, or the driver keeps
+ * its MAC), BUSY (the driver wants the interface down first), EXISTS, NO_MEMORY; device: IPC_UNAVAILABLE,
+ * ACCESS_DENIED. */
 MANGO_API mango_status_e mango_tcp_set_address(mango_tcp_h tcp, const char* ipaddr, const char* macaddr);
 
-/* addr: IPv4 address and port to listen on. */
+/* Sessions by number. The number is the descriptor's (mango_socket_get_session), mango_socket_find() lends
+ * the socket handle for sending and receiving, and mango_tcp_close() frees it. A number that is no session of
+ * tcp gives NOT_FOUND. */
+
+/* Listens. addr: an IPv4 address and port; port 0 is one of the system's choice, written back. Several
+ * listeners may exist; an address whose listener died in a reset may be given again. SO_REUSEADDR is set.
+ * Returns OK, INVALID_HANDLE, INVALID_ARGUMENT (tcp has no engine), FAMILY_NOT_SUPPORTED, ADDRESS_IN_USE,
+ * ADDRESS_NOT_AVAILABLE, ACCESS_DENIED, TOO_MANY_FILES, NO_MEMORY. */
 MANGO_API mango_status_e mango_tcp_listen(mango_tcp_h tcp, struct sockaddr_in* addr);
 
-/* addr: as given to mango_tcp_listen(). */
+/* Stops listening: the port is free, threads in mango_tcp_accept() return ABORTED, accepted sessions go on.
+ * addr: as given to mango_tcp_listen(), or as it came back. Returns OK, INVALID_HANDLE, NOT_FOUND. */
 MANGO_API mango_status_e mango_tcp_listen_close(mango_tcp_h tcp, struct sockaddr_in* addr);
 
-/* saddr: in: the listening address, out: the connection's; caddr: out, optional; session: out. */
+/* Takes one waiting connection; any number of threads may. saddr: in: the listener's address, or that of a
+ * connection which came to a listener on all addresses; with port 0, the listener made last; out: the
+ * connection's own address. caddr: out, optional, the peer's. non_blocking: AGAIN rather than waiting, and
+ * the session does not block either (mango_socket_set_nonblocking). session: out. Returns OK, AGAIN,
+ * NOT_FOUND (no such listener), ABORTED (the listener was closed meanwhile, or that connection died while
+ * waiting), DEVICE_RESET, TOO_MANY_FILES, SYSTEM_FILE_LIMIT, NO_BUFFERS, NO_MEMORY, INVALID_HANDLE. */
 MANGO_API mango_status_e mango_tcp_accept(mango_tcp_h tcp, struct sockaddr_in* saddr,
                                           struct sockaddr_in* caddr, bool non_blocking, int* session);
 
-/* saddr: the server; caddr: out, our own address, optional; session: out. */
+/* Connects; blocks until it is done. saddr: the server, IPv4; caddr: out, our own address, optional; session:
+ * out, a blocking one. Returns OK, INVALID_HANDLE, INVALID_ARGUMENT (tcp has no engine), CONNECTION_REFUSED,
+ * TIMED_OUT, NETWORK_UNREACHABLE, HOST_UNREACHABLE, ADDRESS_NOT_AVAILABLE, FAMILY_NOT_SUPPORTED,
+ * TOO_MANY_FILES, NO_MEMORY, DEVICE_RESET. */
 MANGO_API mango_status_e mango_tcp_connect(mango_tcp_h tcp, const struct sockaddr_in* saddr,
                                            struct sockaddr_in* caddr, int* session);
 
-/* Orderly: FIN after the queued bytes. */
+/* As mango_socket_close(): FIN after the queued bytes. The handle of a session made by mango_tcp_accept() or
+ * _connect() is freed, one that mango_socket_create() made stays the caller's. Returns OK, INVALID_HANDLE,
+ * NOT_FOUND. */
 MANGO_API mango_status_e mango_tcp_close(mango_tcp_h tcp, int session);
 
-/* RST now; the session id stays until mango_tcp_close(). */
+/* As mango_socket_abort(): RST now; the session id stays until mango_tcp_close(). Returns OK, INVALID_HANDLE,
+ * NOT_FOUND, NOT_CONNECTED, DEVICE_RESET. */
 MANGO_API mango_status_e mango_tcp_abort(mango_tcp_h tcp, int session);
 
-/* timeout: microseconds; -1 waits for ever, 0 returns IN_PROGRESS at once. */
+/* As mango_socket_reset(). timeout: microseconds to wait for the end of it; -1 waits for ever, 0 not at all.
+ * Returns OK, IN_PROGRESS (timeout 0: call again), TIMED_OUT, INVALID_ARGUMENT (timeout below -1),
+ * INVALID_HANDLE, NOT_FOUND, DEVICE_RESET. */
 MANGO_API mango_status_e mango_tcp_session_reset(mango_tcp_h tcp, int session, suseconds_t timeout);
 
-/* Blocks until everything sent on the session has been acknowledged. */
+/* As mango_socket_wait(): blocks until everything sent on the session has been acknowledged. Returns OK,
+ * INVALID_HANDLE, NOT_FOUND, CONNECTION_RESET, TIMED_OUT, NOT_CONNECTED, ABORTED, DEVICE_RESET. */
 MANGO_API mango_status_e mango_tcp_wait(mango_tcp_h tcp, int session);
 
-/* Resets the device; IN_PROGRESS until done. preserved: keep addresses. */
+/* Resets the device. The first call ends every session and listener with DEVICE_RESET: peers see RST,
+ * descriptors are hung up, blocked calls return. Kernel engine: those of this handle; device: those of all
+ * its clients. It answers IN_PROGRESS; call again until OK. The call that answers OK has put the addresses
+ * back to what they were before the first mango_tcp_set_address(), unless preserved says to keep them (what
+ * the first call said counts), and has run the reset function. One thread at a time resets a handle. Returns
+ * OK, IN_PROGRESS, INVALID_HANDLE, INVALID_ARGUMENT (tcp has no engine); kernel: what putting an address back
+ * gave; device: IPC_UNAVAILABLE, ACCESS_DENIED. */
 MANGO_API mango_status_e mango_tcp_reset(mango_tcp_h tcp, bool preserved);
 
-/* reset runs once per device reset; null unregisters. */
+/* reset runs once per mango_tcp_reset() of this handle, in the thread of the call that answers OK, with
+ * nothing locked: it may close sockets, open and listen anew, but not destroy tcp. (For a handle that is
+ * served, see mango_ipc_set_tcp().) param: passed on. null unregisters. Returns OK, INVALID_HANDLE. */
 MANGO_API mango_status_e mango_tcp_register_reset(mango_tcp_h tcp, mango_tcp_reset_fn* reset, void* param);
 
-/* poll(2) over offloaded and ordinary descriptors. timeout: milliseconds, -1 for ever; num_events: out. */
+/* poll(2) over sockets' descriptors and ordinary ones; a negative descriptor is skipped. Blocks up to timeout
+ * milliseconds (-1 for ever, 0 not at all). num_events: out, entries with revents; 0 when the time passed or
+ * a signal interrupted the wait. TLS bytes decrypted already do not make a socket readable. Returns OK,
+ * INVALID_HANDLE, INVALID_ARGUMENT (nfds beyond the descriptor limit), NO_MEMORY. */
 MANGO_API mango_status_e mango_tcp_poll(mango_tcp_h tcp, struct pollfd* fds, nfds_t nfds, int timeout,
                                         int* num_events);
 
@@ -179,9 +260,9 @@ MANGO_API mango_status_e mango_tcp_poll(mango_tcp_h tcp, struct pollfd* fds, nfd
 MANGO_API mango_status_e mango_tcp_epoll_create(mango_tcp_h tcp, int epfd);
 
 /* epoll_ctl(2). op: EPOLL_CTL_ADD, _MOD, _DEL; event: as for epoll_ctl, null allowed for _DEL. A negative fd
- * means "the TCP socket itself", the listener of mango_tcp_listen(): NOT_SUPPORTED in this version. Returns
- * OK, INVALID_HANDLE (tcp or fd), INVALID_ARGUMENT (epfd not adopted by tcp), EXISTS, NOT_FOUND,
- * NOT_PERMITTED (fd cannot be watched), NO_MEMORY, NOT_SUPPORTED. */
+ * means "the TCP socket itself": the listener that mango_tcp_listen() made last and that is not closed yet.
+ * Returns OK, INVALID_HANDLE (tcp or fd), INVALID_ARGUMENT (epfd not adopted by tcp), EXISTS, NOT_FOUND (fd
+ * is not in the set, or there is no listener), NOT_PERMITTED (fd cannot be watched), NO_MEMORY. */
 MANGO_API mango_status_e mango_tcp_epoll_ctl(mango_tcp_h tcp, int epfd, int op, int fd,
                                              struct epoll_event* event);
 
@@ -212,9 +293,9 @@ MANGO_API mango_status_e mango_socket_destroy(mango_socket_h socket);
 /* Gives the socket a descriptor (close-on-exec). fd: out, optional. A socket may be opened again after close.
  * The address family is settled by the first bind or connect: until then the descriptor is an IPv4 one, which
  * bind or connect to an IPv6 address replaces under the same number, keeping options and non-blocking mode.
- * (So register it with epoll after bind or connect.)
+ * (So register it with epoll after bind or connect.) Device: asks the device for a session; blocks for that.
  * Returns OK, INVALID_HANDLE, BUSY (open already), INVALID_ARGUMENT (tcp has no engine), TOO_MANY_FILES,
- * SYSTEM_FILE_LIMIT, NO_BUFFERS, NO_MEMORY. */
+ * SYSTEM_FILE_LIMIT, NO_BUFFERS (device: it has no more sessions), NO_MEMORY, IPC_UNAVAILABLE. */
 MANGO_API mango_status_e mango_socket_open(mango_socket_h socket, int* fd);
 
 /* Closes in order: what was sent still goes out, then FIN; never blocks. With TLS a close_notify goes first
@@ -225,9 +306,10 @@ MANGO_API mango_status_e mango_socket_open(mango_socket_h socket, int* fd);
 MANGO_API mango_status_e mango_socket_close(mango_socket_h socket);
 
 /* Forgets the connection without touching it: the descriptor now belongs to the caller alone, in the blocking
- * mode it had, and the handle is as after mango_socket_close(). An attached SSL object is detached.
- * Returns OK, INVALID_HANDLE (also: not open), BUSY (TLS bytes are buffered here that the caller would lose).
- */
+ * mode it had, and the handle is as after mango_socket_close(). An attached SSL object is detached. Device:
+ * the connection's own kernel socket takes the place of the descriptor, which must be registered with epoll
+ * anew. Returns OK, INVALID_HANDLE (also: not open), BUSY (bytes are buffered here, of TLS or in a device's
+ * rings, that the caller would lose: receive them, mango_socket_wait(), try again), DEVICE_RESET. */
 MANGO_API mango_status_e mango_socket_detach(mango_socket_h socket);
 
 /* RST now: unsent and unread bytes are dropped, the peer sees ECONNRESET. Descriptor, handle and session id
@@ -238,13 +320,14 @@ MANGO_API mango_status_e mango_socket_abort(mango_socket_h socket);
 
 /* As abort, and returns the session to the freshly opened state: it can bind, connect or listen again; local
  * address and attached SSL are dropped, options, non-blocking mode, descriptor and session id stay.
- * Asynchronous: IN_PROGRESS means call again; the kernel engine finishes within the first call. Epoll
- * registrations stay too, unless the socket had been bound: then the next bind, listen or connect puts a new
- * kernel socket under the descriptor. Returns OK, IN_PROGRESS, INVALID_HANDLE (also: not open). */
+ * Asynchronous: IN_PROGRESS means call again; both engines here finish within the first call. Epoll
+ * registrations stay too on the kernel engine, unless the socket had been bound: then the next bind, listen
+ * or connect puts a new kernel socket under the descriptor; on the device they are gone at once. Returns OK,
+ * IN_PROGRESS, INVALID_HANDLE (also: not open), DEVICE_RESET, IPC_UNAVAILABLE. */
 MANGO_API mango_status_e mango_socket_reset(mango_socket_h socket);
 
 /* As mango_socket_reset(), blocking at most usec microseconds until done.
- * Returns OK, TIMED_OUT, INVALID_HANDLE (also: not open). */
+ * Returns OK, TIMED_OUT, INVALID_HANDLE (also: not open), DEVICE_RESET, IPC_UNAVAILABLE. */
 MANGO_API mango_status_e mango_socket_reset_blocking(mango_socket_h socket, useconds_t usec);
 
 /* shutdown(2). how: SHUT_RD, SHUT_WR, SHUT_RDWR. With TLS, closing the sending side sends close_notify first
@@ -281,9 +364,10 @@ MANGO_API mango_status_e mango_socket_connect(mango_socket_h socket, const struc
 
 /* --------------------------------------------------------------------------------------- socket: data -- */
 
-/* Sends up to len bytes: one system call. sent: out, optional; bytes taken, which may be fewer than len when
- * non-blocking. Blocks until all are queued. Not for a socket with an SSL object: INVALID_ARGUMENT.
- * Returns OK, AGAIN, BROKEN_PIPE, CONNECTION_RESET, TIMED_OUT, NOT_CONNECTED, ABORTED, INVALID_HANDLE. */
+/* Sends up to len bytes: one system call (device: none, unless somebody must be woken). sent: out, optional;
+ * bytes taken, which may be fewer than len when non-blocking. Blocks until all are queued. Not for a socket
+ * with an SSL object: INVALID_ARGUMENT. Returns OK, AGAIN, BROKEN_PIPE, CONNECTION_RESET, TIMED_OUT,
+ * NOT_CONNECTED, ABORTED, INVALID_HANDLE. */
 MANGO_API mango_status_e mango_socket_send(mango_socket_h socket, const void* buf, size_t len, size_t* sent);
 
 /* As mango_socket_send(), from iovcnt pieces (at most IOV_MAX). */
@@ -352,7 +436,7 @@ MANGO_API mango_status_e mango_socket_get_fd(mango_socket_h socket, int* fd);
  * Returns OK, NOT_FOUND. */
 MANGO_API mango_status_e mango_socket_find(int fd, mango_socket_h* socket);
 
-/* session: out, the session id: on the kernel engine the descriptor's number, unique while the socket is
+/* session: out, the session id: the descriptor's number, unique in this process while the socket is
  * open. Returns OK, INVALID_HANDLE (also: not open). */
 MANGO_API mango_status_e mango_socket_get_session(mango_socket_h socket, int* session);
 
@@ -365,13 +449,15 @@ MANGO_API mango_status_e mango_socket_get_name(mango_socket_h socket, struct soc
 MANGO_API mango_status_e mango_socket_get_peername(mango_socket_h socket, struct sockaddr* addr,
                                                    socklen_t* addrlen);
 
-/* getsockopt(2) of any level. Returns OK, UNKNOWN_OPTION, INVALID_ARGUMENT, INVALID_HANDLE (also: not open).
+/* getsockopt(2) of any level; on the device, of what its TCP answers for. Returns OK, UNKNOWN_OPTION,
+ * INVALID_ARGUMENT, INVALID_HANDLE (also: not open).
  */
 MANGO_API mango_status_e mango_socket_get_option(mango_socket_h socket, int level, int optname, void* optval,
                                                  socklen_t* optlen);
 
-/* setsockopt(2) of any level. Before the first bind or connect, IPV6-level options are remembered and applied
- * when the address turns out to be IPv6. Returns OK, UNKNOWN_OPTION, INVALID_ARGUMENT, NOT_PERMITTED,
+/* setsockopt(2) of any level; on the device, of the options of TCP, IP and SOL_SOCKET that are safe to pass
+ * on (others: UNKNOWN_OPTION). Before the first bind or connect, IPV6-level options are remembered and
+ * applied when the address turns out to be IPv6. Returns OK, UNKNOWN_OPTION, INVALID_ARGUMENT, NOT_PERMITTED,
  * NO_MEMORY, INVALID_HANDLE (also: not open). */
 MANGO_API mango_status_e mango_socket_set_option(mango_socket_h socket, int level, int optname,
                                                  const void* optval, socklen_t optlen);
@@ -380,8 +466,11 @@ MANGO_API mango_status_e mango_socket_set_option(mango_socket_h socket, int leve
  * Returns OK, INVALID_HANDLE (also: not open). */
 MANGO_API mango_status_e mango_socket_set_nonblocking(mango_socket_h socket, bool enable);
 
-/* TCP sequence numbers. tx: out, next to be sent; rx: out, next expected. Needs CAP_NET_ADMIN.
- * Returns NOT_SUPPORTED in this version. */
+/* TCP sequence numbers. tx: out, of the next byte sent on this socket from now on (device: of the next byte
+ * its TCP gets; bytes may still be in the ring); rx: out, of the next byte expected from the peer. Reads them
+ * through TCP_REPAIR, which needs CAP_NET_ADMIN, of the device's process on that engine; no other thread may
+ * use the socket meanwhile, and the connection goes on as before. Returns OK, NOT_PERMITTED, NOT_CONNECTED,
+ * ABORTED, DEVICE_RESET, INVALID_HANDLE (also: not open). */
 MANGO_API mango_status_e mango_socket_get_sequence(mango_socket_h socket, uint32_t* tx, uint32_t* rx);
 
 /* ----------------------------------------------------------------------------------------- extensions -- */
@@ -392,6 +481,10 @@ MANGO_API const char* mango_status_name(mango_status_e status);
 
 /* One sentence in English. Static; never null. */
 MANGO_API const char* mango_status_message(mango_status_e status);
+
+/* The sentence behind the last failed mango_ipc_open() or mango_ipc_set_tcp() of the calling thread. Never
+ * null; valid until the thread's next such call. */
+MANGO_API const char* mango_ipc_error(void);
 
 /* What the whole process did so far. counters: out; size: sizeof(*counters) as the caller was compiled, so
  * that fields can be added. Sums per-thread blocks: cheap for the threads counted, not atomic as a whole.
