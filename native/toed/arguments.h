@@ -44,6 +44,7 @@ struct Arguments {
   std::string tx_buffer_bytes;
   std::string max_sessions;
   std::string spin_us;
+  std::string access;  // empty: the device's default, "owner"
   LogFormat log = LogFormat::text;
   std::string pid_file;
 

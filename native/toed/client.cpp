@@ -15,8 +15,7 @@ Outcome Client::open() {
   if (status == MANGO_STATUS_INVALID_ARGUMENT)
     return Failure{ExitCode::usage, path_ + " is not an address; --ipc wants HOST:PORT or iceoryx:NAME"};
   if (status == MANGO_STATUS_NOT_SUPPORTED)
-    return Failure{ExitCode::missing,
-                   "support for " + path_ + " is not installed; its plug-in belongs beside libmango.so"};
+    return Failure{ExitCode::missing, "cannot ask " + path_ + ": " + mango_ipc_error()};
   return explain("asking", status);
 }
 
@@ -40,9 +39,15 @@ mango_status_e Client::set(const std::string& field, const std::string& value) {
   return mango_ipc_set_config(channel_, field.c_str(), value.c_str());
 }
 
-Failure Client::explain(const std::string& what, mango_status_e status) const {
+Failure Client::explain(const std::string& what, mango_status_e status) {
   const std::string where = "device " + std::to_string(device_) + " of " + path_;
   const ExitCode code = exit_code_of(status);
+  // Reading takes the channel alone, changing the device's link as well: if one works and the other does not,
+  // the link has turned us away.
+  std::string state;
+  if (status == MANGO_STATUS_IPC_UNAVAILABLE && channel_ && get("device.state", state) == MANGO_STATUS_OK)
+    return {ExitCode::not_permitted,
+            what + ": " + where + " does not let this user in; mango-toed's --access says whom it lets in"};
   switch (status) {
     case MANGO_STATUS_IPC_UNAVAILABLE:
       return {code, "no mango-toed answers on " + path_ + ": is it running, and is --ipc its address?"};

@@ -27,7 +27,7 @@ class Client {
   [[nodiscard]] mango_status_e set(const std::string& field, const std::string& value);
 
   // The sentence for a call that failed; `what` was to be done.
-  [[nodiscard]] Failure explain(const std::string& what, mango_status_e status) const;
+  [[nodiscard]] Failure explain(const std::string& what, mango_status_e status);
 
  private:
   std::string path_;

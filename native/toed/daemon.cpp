@@ -85,6 +85,12 @@ string explained(mango_status_e status) {
   return string(mango_status_message(status)) + " (" + mango_status_name(status) + ')';
 }
 
+// Opening a channel and starting a device leave a sentence that knows more than the status.
+string details_of(mango_status_e status) {
+  const string sentence = mango_ipc_error();
+  return sentence.empty() ? explained(status) : sentence;
+}
+
 string path_of(mango_ipc_h channel) {
   const char* path = nullptr;
   return mango_ipc_get_server_path(channel, &path) == MANGO_STATUS_OK && path ? path : "?";
@@ -103,34 +109,34 @@ Failure cannot_open(const string& path, mango_status_e status) {
   const string what = "cannot serve " + path + ": ";
   switch (status) {
     case MANGO_STATUS_ADDRESS_IN_USE:
-      return {ExitCode::address_in_use,
+      return {ExitCode::address,
               what + "the address is in use; stop the mango-toed that has it or choose another --ipc"};
+    case MANGO_STATUS_ADDRESS_NOT_AVAILABLE:
+      return {ExitCode::address, what + "it is no address of this machine; choose another --ipc"};
     case MANGO_STATUS_NOT_SUPPORTED:
-      return {ExitCode::missing, what +
-                                     "support for it is not installed; libmango-ipc-grpc.so or "
-                                     "libmango-ipc-iceoryx.so belongs beside libmango.so"};
+      return {ExitCode::missing, what + details_of(status)};
     case MANGO_STATUS_INVALID_ARGUMENT:
       return {ExitCode::usage, what + "not an address; --ipc wants HOST:PORT or iceoryx:NAME"};
     case MANGO_STATUS_IPC_UNAVAILABLE:
-      return {ExitCode::failed, what + explained(status) + "; for iceoryx, is its iox-roudi running?"};
+      return {ExitCode::failed, what + details_of(status) + "; for iceoryx, is its iox-roudi running?"};
     case MANGO_STATUS_NOT_PERMITTED:
     case MANGO_STATUS_ACCESS_DENIED:
       return {ExitCode::not_permitted, what + "not permitted; choose a port above 1023, or run as root"};
     default:
-      return {exit_code_of(status), what + explained(status)};
+      return {exit_code_of(status), what + details_of(status)};
   }
 }
 
 Failure cannot_start(size_t index, const DeviceOptions& options, mango_status_e status) {
   const string what = "cannot start device " + std::to_string(index) + ": ";
-  if (options.netns.empty()) return {exit_code_of(status), what + explained(status)};
+  if (options.netns.empty()) return {exit_code_of(status), what + details_of(status)};
   if (status == MANGO_STATUS_NOT_FOUND)
     return {ExitCode::not_found, what + "there is no network namespace " + options.netns +
                                      "; make it (`ip netns add " + options.netns + "`), or use --veth"};
   if (status == MANGO_STATUS_NOT_PERMITTED || status == MANGO_STATUS_ACCESS_DENIED)
     return {ExitCode::not_permitted, what + "entering namespace " + options.netns +
                                          " needs CAP_SYS_ADMIN; run as root, or without --netns"};
-  return {exit_code_of(status), what + "in namespace " + options.netns + ": " + explained(status)};
+  return {exit_code_of(status), what + "in namespace " + options.netns + ": " + details_of(status)};
 }
 
 Outcome Daemon::start() {
@@ -216,6 +222,7 @@ Outcome Daemon::add_device(mango_ipc_h channel, size_t index) {
   if (status != MANGO_STATUS_OK) return cannot_start(index, options, status);
   const std::tuple<const char*, const char*, const string&> before[] = {
       {options.veth ? "--veth" : "--netns", "device.netns", options.netns},
+      {"--access", "device.access", arguments_.access},
       {"--max-sessions", "session.max", arguments_.max_sessions},
       {"--rx-buffer", "session.rx_buffer_bytes", arguments_.rx_buffer_bytes},
       {"--tx-buffer", "session.tx_buffer_bytes", arguments_.tx_buffer_bytes}};

@@ -12,9 +12,9 @@ namespace mango::toed {
 // Documented in --help (help.cpp) and in the README.
 enum class ExitCode {
   ok = 0,
-  failed = 1,  // also: not healthy
-  usage = 2,   // also: a value that the device refuses
-  address_in_use = 3,
+  failed = 1,   // also: not healthy
+  usage = 2,    // also: a value that the device refuses
+  address = 3,  // in use, or not this machine's
   not_permitted = 4,
   unreachable = 5,  // no mango-toed answers at that address
   not_found = 6,    // no such device, field or namespace
@@ -34,7 +34,8 @@ using Outcome = std::optional<Failure>;  // nothing: it went well
     case MANGO_STATUS_INVALID_ARGUMENT:
       return ExitCode::usage;
     case MANGO_STATUS_ADDRESS_IN_USE:
-      return ExitCode::address_in_use;
+    case MANGO_STATUS_ADDRESS_NOT_AVAILABLE:
+      return ExitCode::address;
     case MANGO_STATUS_NOT_PERMITTED:
     case MANGO_STATUS_ACCESS_DENIED:
       return ExitCode::not_permitted;

@@ -59,7 +59,7 @@ string help_text() {
       "  0  success\n"
       "  1  failed; health: not ready\n"
       "  2  wrong usage, or a value that the device refuses\n"
-      "  3  the address of --ipc is in use\n"
+      "  3  the address or name is in use, or not this machine's\n"
       "  4  not permitted\n"
       "  5  no mango-toed answers at the address\n"
       "  6  no such device, field or namespace\n"

@@ -99,10 +99,9 @@ Outcome VethNamespace::lock_record(const Log& log) {
                          "; set RUNTIME_DIRECTORY to a folder that may be written"};
     if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
       ::close(fd);
-      return Failure{ExitCode::address_in_use,
-                     "namespace " + options_.name +
-                         " belongs to another mango-toed that is running: stop it or "
-                         "choose another name"};
+      return Failure{ExitCode::address, "namespace " + options_.name +
+                                            " belongs to another mango-toed that is running: stop it or "
+                                            "choose another name"};
     }
     record_ = fd;
     if (is_linked(fd)) break;
@@ -121,12 +120,11 @@ Outcome VethNamespace::lock_record(const Log& log) {
 
 Outcome VethNamespace::check_free() const {
   if (exists("/run/netns/" + options_.name))
-    return Failure{ExitCode::address_in_use,
-                   "namespace " + options_.name +
-                       " exists already and is not mango-toed's: enter it with --netns " + options_.name +
-                       ", or choose another name"};
+    return Failure{ExitCode::address, "namespace " + options_.name +
+                                          " exists already and is not mango-toed's: enter it with --netns " +
+                                          options_.name + ", or choose another name"};
   if (exists("/sys/class/net/" + outer()))
-    return Failure{ExitCode::address_in_use,
+    return Failure{ExitCode::address,
                    "interface " + outer() + " exists already and is not mango-toed's: choose another name"};
   return std::nullopt;
 }

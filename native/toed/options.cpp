@@ -74,6 +74,12 @@ bool take_log(Typed& typed, const string& value) {
   return true;
 }
 
+bool take_access(Typed& typed, const string& value) {
+  constexpr string_view kGroup = "group:";
+  typed.arguments.access = value;
+  return value == "owner" || value == "all" || (value.starts_with(kGroup) && value.size() > kGroup.size());
+}
+
 constexpr string_view kSizeWanted = "a power of two from 4KiB to 16MiB, such as 128KiB";
 
 constexpr std::array kOptions = {
@@ -121,6 +127,11 @@ constexpr std::array kOptions = {
     Option{"--spin", "US", kRun, "microseconds a device looks for work before it sleeps [the device's own]",
            [](Typed& t, const string& v) { return take_number(t.arguments.spin_us, v, 0, kLongestSpinUs); },
            "microseconds, at most 1000"},
+    Option{"--access", "WHO", kRun,
+           "who may use devices besides root and mango-toed's own user: owner (nobody), group:NAME, or all "
+           "users "
+           "of the machine [owner]",
+           take_access, "owner, group:NAME or all"},
     Option{"--log", "json|text", kRun, "how messages are written [text]", take_log, "json or text"},
     Option{"--pid-file", "PATH", kRun, "where to write the process id once ready",
            [](Typed& t, const string& v) {

@@ -114,6 +114,7 @@ void add_device(string& table, const DeviceStatus& device) {
   add_line(table, "address", address_text(device));
   add_line(table, "MAC", of("device.mac"));
   add_line(table, "namespace", netns.empty() ? "the process's own" : netns);
+  add_line(table, "access", of("device.access"));
   add_line(table, "sessions", of("sessions.open") + " open, at most " + of("session.max"));
   add_line(table, "clients", of("clients.open"));
   add_line(table, "buffers",

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tests' own C programs, compiled when they are needed: a client of the device, and Unix sockets of kinds that
-// Node does not speak.
+// Node does not speak. CFLAGS are added: where the library has a sanitizer in it, they need it as well.
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { repositoryRoot, type Scope, temporaryFolder } from "../support/scope.ts";
 import { libraryFolder, Running, type Toed } from "./daemon.ts";
 
-const flags = ["-std=c11", "-O1", "-Wall", "-Wextra", "-pedantic", "-Werror"];
+const more = process.env["CFLAGS"]?.split(" ") ?? [];
+const flags = ["-std=c11", "-O1", "-Wall", "-Wextra", "-pedantic", "-Werror", ...more];
 
 function compile(scope: Scope, source: string, libraries: readonly string[]): string {
   const folder = temporaryFolder(scope);

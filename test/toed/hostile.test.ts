@@ -59,6 +59,13 @@ async function filesSettle(toed: Toed, files: number): Promise<void> {
   );
 }
 
+// In order, as if nothing had happened; a sanitizer would have its say here.
+async function endsWell(toed: Toed): Promise<void> {
+  toed.signal("SIGTERM");
+  const { code } = await toed.ended();
+  assert.equal(code, 0, toed.stderr.all.join("\n"));
+}
+
 function opened(scope: Scope, port: number): Promise<Socket> {
   const socket = connect(port, "127.0.0.1");
   scope.after(() => socket.destroy());
@@ -95,6 +102,7 @@ test("rubbish on the port of the control channel", async (t) => {
     await stillServes();
   }
   await filesSettle(toed, files);
+  await endsWell(toed);
 });
 
 // What the answer says: OK, or the status of gRPC.
@@ -130,6 +138,7 @@ test("messages that are none, and requests by the thousand", async (t) => {
   }
   await stillServes();
   await filesSettle(toed, files);
+  await endsWell(toed);
 });
 
 test("nobody resets a device without its link's token", async (t) => {
@@ -150,6 +159,7 @@ test("nobody resets a device without its link's token", async (t) => {
   await stillServes();
   assert.equal(await toed.get("counters.reset"), "0");
   assert.deepEqual(toed.stderr.all, []);
+  await endsWell(toed);
 });
 
 test("connections to the control channel that say nothing", async (t) => {
@@ -162,6 +172,7 @@ test("connections to the control channel that say nothing", async (t) => {
   for (const socket of idle) socket.destroy();
   await filesSettle(toed, files);
   await stillServes();
+  await endsWell(toed);
 });
 
 test("rubbish on the link, with descriptors", async (t) => {
@@ -180,6 +191,7 @@ test("rubbish on the link, with descriptors", async (t) => {
   await toed.settles("clients.open", 1);
   await toed.settles("sessions.open", 2);
   await filesSettle(toed, files);
+  await endsWell(toed);
 });
 
 test("more links than a device takes", async (t) => {
@@ -194,6 +206,7 @@ test("more links than a device takes", async (t) => {
   await flood.kill();
   await filesSettle(toed, files);
   await stillServes();
+  await endsWell(toed);
 });
 
 test("a client that takes all sessions leaves some to the others", async (t) => {
@@ -204,6 +217,7 @@ test("a client that takes all sessions leaves some to the others", async (t) => 
   await stillServes();
   await greedy.kill();
   await toed.settles("sessions.open", 2);
+  await endsWell(toed);
 });
 
 test("clients that are killed at any moment leave nothing", async (t) => {
@@ -226,4 +240,5 @@ test("clients that are killed at any moment leave nothing", async (t) => {
   await toed.settles("clients.open", 2);
   await toed.settles("sessions.open", 3);
   await filesSettle(toed, files);
+  await endsWell(toed);
 });

@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RawClient } from "../support/raw_client.ts";
 import { fileScope } from "../support/scope.ts";
+import { runTool } from "../support/tools.ts";
 import { DeviceClients } from "./c_programs.ts";
-import { Toed } from "./daemon.ts";
+import { program, Toed } from "./daemon.ts";
 
 const clients = new DeviceClients(fileScope);
 
@@ -25,6 +26,7 @@ test("status is a table that a person can read", async (t) => {
   assert.match(said.get("uptime") ?? "", /^\d+ s$/);
   assert.equal(said.get("pid"), String(toed.pid));
   assert.equal(said.get("namespace"), "the process's own");
+  assert.equal(said.get("access"), "owner");
   assert.equal(said.get("sessions"), "0 open, at most 7");
   assert.match(said.get("clients") ?? "", /^\d+$/);
   assert.equal(said.get("buffers"), "64 KiB to receive, 1 MiB to send, per session");
@@ -131,4 +133,38 @@ test("devices are told apart by their number", async (t) => {
   const { status, stderr } = await toed.ask("get", "--device", "2", "device.state");
   assert.equal(status, 6);
   assert.match(stderr, /device 2 of/);
+});
+
+// Somebody else on the same machine: neither root nor who runs mango-toed.
+const stranger = ["--reuid=65534", "--regid=65534", "--clear-groups", program];
+const withoutStranger = await runTool("setpriv", [...stranger, "version"]).then(
+  ({ status }) =>
+    status === 0 ? false : "only root can be somebody else, and others have to reach the program",
+  () => "setpriv is not installed",
+);
+test("--access says who gets in; reading is for all", { skip: withoutStranger }, async (t) => {
+  for (const [access, refusal] of [
+    ["owner", /does not let this user in; mango-toed's --access says whom it lets in/],
+    ["all", /does not permit it/], // sessions are for all, configuration is not
+  ] as const) {
+    const toed = await Toed.start(t, ["--access", access]);
+    const set = ["set", "--ipc", toed.address, "session.max", "7"];
+    const { status, stderr } = await runTool("setpriv", [...stranger, ...set]);
+    assert.equal(status, 4, stderr);
+    assert.match(stderr, refusal);
+    assert.equal((await runTool("setpriv", [...stranger, "health", "--ipc", toed.address])).status, 0);
+    assert.notEqual(await toed.get("session.max"), "7");
+    assert.equal(await toed.get("device.access"), access);
+  }
+});
+
+test("a group that does not exist is exit code 2", async () => {
+  const { status, stderr } = await runTool(program, [
+    "--ipc",
+    "127.0.0.1:0",
+    "--access",
+    "group:there-is-none",
+  ]);
+  assert.equal(status, 2);
+  assert.match(stderr, /not group:there-is-none/);
 });

@@ -70,6 +70,8 @@ const mistakes: readonly (readonly [line: string, about: RegExp])[] = [
   ["--tx-buffer 99999999999999999999", /--tx-buffer wants/],
   ["--max-sessions 0", /--max-sessions wants/],
   ["--spin -1", /--spin wants/],
+  ["--access me", /--access wants owner, group:NAME or all/],
+  ["--access group:", /--access wants/],
   ["--log xml", /--log wants json or text/],
   ["--json", /`mango-toed run` has no option --json/],
   ["status --devices 2", /`mango-toed status` has no option --devices/],
