@@ -115,6 +115,7 @@ class Session final : public Live<Session> {
   [[nodiscard]] int end_of_receiving(bool pair_over) noexcept;
   [[nodiscard]] bool rearm() noexcept;
   [[nodiscard]] bool ring_empty() const noexcept;
+  [[nodiscard]] bool spin() noexcept;
   void take_octet() noexcept;
   void left_over(uint32_t left) noexcept;
 
@@ -187,11 +188,14 @@ class Session final : public Live<Session> {
   bool nonblocking_ = false;
   std::atomic<bool> gone_{false};  // the device, or its honesty
   std::atomic<bool> rx_shut_{false};
-  bool owed_ = false;  // the receiver's: octets may be in the ring that nobody rang for
+  // The receiver's own.
+  bool owed_ = false;       // octets may be in the ring that nobody rang for
+  uint8_t partial_ = 0;     // above 0: the caller leaves octets in the ring
+  uint8_t spin_pause_ = 0;  // waits until spinning is tried again
   std::atomic<bool> connect_pending_{false};
   linger linger_{};
-  int nodelay_ =
-      0;  // these three are hints about segments, which are the device's to make: remembered, that is all
+  // Hints about segments, which are the device's to make: remembered, that is all.
+  int nodelay_ = 0;
   int cork_ = 0;
   int quickack_ = 1;
   int family_ = AF_UNSPEC;

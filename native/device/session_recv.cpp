@@ -8,7 +8,9 @@
 
 namespace mango::device {
 
-constexpr int kLookAgain = 1;  // beside 0, the end of the stream, and -1 with errno
+constexpr uint8_t kPartialMemory = 8;  // calls that emptied the ring until a caller counts as one who does
+constexpr uint8_t kSpinPause = 64;     // waits
+constexpr int kLookAgain = 1;          // beside 0, the end of the stream, and -1 with errno
 
 ssize_t Session::recv(const iovec* iov, int iovcnt, int flags) noexcept {
   IovCursor to(iov, iovcnt);
@@ -77,6 +79,7 @@ ssize_t Session::take_ready(IovCursor& to) noexcept {
     }
     shared.rx_head.exchange(head + n, std::memory_order_seq_cst);  // a barrier before looking at rx_starved
     if (shared.rx_starved.load(std::memory_order_seq_cst) != 0) notify();
+    if (partial_ > 0) --partial_;
     if (rearm()) return total;
     if (to.done()) {
       left_over(1);
@@ -87,9 +90,11 @@ ssize_t Session::take_ready(IovCursor& to) noexcept {
 
 // Octets stay in the ring.
 void Session::left_over(uint32_t left) noexcept {
+  partial_ = kPartialMemory;
   const bool room_again = memory_.shared->rx_starved.load(std::memory_order_relaxed) != 0 &&
                           memory_.rx_bytes - left >= memory_.rx_bytes / 4;
   if (!owed_ && !room_again) return;
+  if (owed_) memory_.shared->rx_armed.exchange(1, std::memory_order_seq_cst);
   owed_ = false;
   notify();
 }
@@ -124,11 +129,17 @@ int Session::wait_for_octets(int flags, int64_t deadline_ns) noexcept {
   if (rx_shut_.load(std::memory_order_relaxed)) return ring_empty() ? 0 : kLookAgain;
   if (!rearm()) return kLookAgain;
   const bool dont_wait = nonblocking_ || (flags & MSG_DONTWAIT);
-  if (!dont_wait) {
-    for (int i = 0; i < kSpins; ++i, relax())
-      if (!ring_empty()) return kLookAgain;
-  }
+  if (!dont_wait && spin()) return kLookAgain;
   return look_at_pair(dont_wait, deadline_ns);
+}
+
+// Whether octets came within a moment. Where they did not, it is not tried again for a while.
+bool Session::spin() noexcept {
+  if (spin_pause_ > 0 && --spin_pause_ > 0) return false;
+  for (int i = 0; i < kSpins; ++i, relax())
+    if (!ring_empty()) return true;
+  spin_pause_ = kSpinPause;
+  return false;
 }
 
 // Sleeps in the pair as a socket's receiver sleeps in recv(2), so that signals do here what they do there;
@@ -140,10 +151,17 @@ int Session::look_at_pair(bool dont_wait, int64_t deadline_ns) noexcept {
     if (ready <= 0) return ready < 0 ? -1 : fail(EAGAIN);
     dont_wait = true;
   }
+  // One call less for those who will empty the ring; for the others the octet has to stay.
+  const bool take = !dont_wait && partial_ == 0;
   char octet = 0;
-  const ssize_t n = raw::recv(fd_, &octet, 1, MSG_PEEK | (dont_wait ? MSG_DONTWAIT : 0));
+  const ssize_t n = raw::recv(fd_, &octet, 1, (take ? 0 : MSG_PEEK) | (dont_wait ? MSG_DONTWAIT : 0));
   if (n == 1) {
-    if (ring_empty()) take_octet();
+    if (take) {
+      memory_.shared->rx_rung.store(0, std::memory_order_relaxed);
+      owed_ = true;
+    } else if (ring_empty()) {
+      take_octet();
+    }
     return kLookAgain;
   }
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return -1;

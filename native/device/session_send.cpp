@@ -61,14 +61,18 @@ ssize_t Session::put_ready(IovCursor& from) noexcept {
   return announce() ? static_cast<ssize_t>(n) : -1;
 }
 
-// A device that works on the session's last notification, or is awake, needs no more than two atomics. One
-// that sleeps or has not got round to the last one may as well be dead: memory does not tell, the pair does.
+// False with errno when nobody will ever send it. A device that has not got round to the session's last
+// notification may as well be dead: memory does not tell, the pair does. That the device is asleep proves
+// nothing, and is not asked about: a send to a device that has just died may succeed once, as one to a dead
+// peer does.
 bool Session::announce() noexcept {
   if (memory_.shared->notified.exchange(1, std::memory_order_seq_cst) == 0) {
-    ClientLink* link = usable_link();
-    if (link && !link->mark(id())) return true;
-    if (!link) memory_.shared->notified.store(0, std::memory_order_relaxed);
-    if (!link && !device_is_gone()) return fail(kIpcUnavailable) == 0;
+    if (ClientLink* link = usable_link()) {
+      link->mark(id());
+      return true;
+    }
+    memory_.shared->notified.store(0, std::memory_order_relaxed);
+    return fail(device_is_gone() ? kDeviceReset : kIpcUnavailable) == 0;
   }
   return !device_is_gone() || fail(kDeviceReset) == 0;
 }

@@ -191,8 +191,10 @@ TEST(DeviceSessionWait, is_writable_again_once_there_is_room) {
   EXPECT_EQ(0, wait_for(pair.session->fd(), POLLOUT, 0));
   EXPECT_EQ(0U, pair.session->room());
   EXPECT_EQ(sent, pair.peer.read(sent).size());
-  EXPECT_EQ(POLLOUT, wait_for(pair.session->fd(), POLLOUT));
-  EXPECT_NE(0U, pair.session->room());
+  // Writable may be said too early, never too late.
+  do {
+    EXPECT_EQ(POLLOUT, wait_for(pair.session->fd(), POLLOUT));
+  } while (pair.session->room() == 0 && !HasFailure());
 }
 
 TEST(DeviceSessionWait, moves_much_both_ways_edge_triggered) {
