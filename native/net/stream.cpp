@@ -76,6 +76,7 @@ Io Stream::result(mango_status_e status) noexcept {
 Io Stream::connect(Engine& engine, const Endpoint& endpoint) noexcept {
   engine_ = &engine;
   if (endpoint.is_unix()) return connect_local(endpoint);
+  if (engine.lost()) return Io::device;  // the attempt would only wait for it
   era_ = engine.era();
   if (engine.socket_create(engine.tcp(), &socket_) != MANGO_STATUS_OK) return Io::failed;
   mango_status_e status = engine.socket_open(socket_, &fd_);

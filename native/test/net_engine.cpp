@@ -52,6 +52,30 @@ TEST(Engine, NamesTheSymbolsThatALibraryLacks) {
   EXPECT_NE(std::string::npos, error.find("mango_tcp_create")) << error;
 }
 
+// Nobody listens on port 1, and no iceoryx server has that name.
+TEST(Engine, SaysThatADeviceDoesNotAnswer) {
+  std::string error;
+  EXPECT_EQ(nullptr, Engine::open(EngineOptions{.ipc_address = "127.0.0.1:1"}, error));
+  EXPECT_EQ("the device at 127.0.0.1:1 does not answer; is mango-toed running?", error);
+}
+
+TEST(Engine, EndsAnEraOnceWhoeverSaysSo) {
+  std::string error;
+  const auto engine = Engine::open("", error);
+  ASSERT_NE(nullptr, engine) << error;
+  int noticed = 0;
+  engine->on_reset([&] { ++noticed; });
+  engine->note_reset(0);
+  engine->note_reset(0);
+  EXPECT_EQ(1U, engine->era());
+  EXPECT_EQ(1, noticed);
+  EXPECT_TRUE(engine->lost());
+  engine->settle(1);
+  EXPECT_FALSE(engine->lost());
+  engine->note_reset(1);
+  EXPECT_EQ(2U, engine->era());
+}
+
 TEST(Engine, CanBeOpenedTwiceAtOnce) {
   std::string error;
   const auto one = Engine::open("", error);

@@ -3,13 +3,15 @@
 // their addresses, and /readyz is honest meanwhile. The same with both engines, as far as they can the same.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { standsStill, writeBlocks } from "../support/bulk.ts";
+import { CertificateAuthority } from "../support/certificates.ts";
 import { ask } from "../support/client.ts";
 import { proxyTo, withPlain } from "../support/configs.ts";
 import { type Config, type Edge, runCli, startEdge, writeConfig } from "../support/edge.ts";
 import { H2Client } from "../support/http2_client.ts";
 import { Load } from "../support/load.ts";
 import { RawClient } from "../support/raw_client.ts";
-import { eventually, fileScope, type Scope } from "../support/scope.ts";
+import { eventually, fileScope, type Scope, temporaryFolder } from "../support/scope.ts";
 import { closedPort, httpUpstream, rawUpstream } from "../support/upstreams.ts";
 import { Toed } from "../toed/daemon.ts";
 
@@ -17,6 +19,11 @@ const working = await httpUpstream(fileScope, (request, response) => {
   request.resume().on("end", () => response.end("ok"));
 });
 const silent = await rawUpstream(fileScope, () => {});
+const large = await httpUpstream(fileScope, (request, response) => {
+  request.resume();
+  void writeBlocks(response, 64);
+});
+const site = new CertificateAuthority(temporaryFolder(fileScope)).issue("site", ["site.example"]);
 const get = "GET /held HTTP/1.1\r\nHost: a\r\n\r\n";
 
 interface Ready {
@@ -69,6 +76,26 @@ const engines: readonly (readonly [string, Engine])[] = [
 
 const reset = (edge: Edge, body?: object): Promise<Response> =>
   edge.admin("/v1/device/reset", { method: "POST", ...(body === undefined ? {} : { body }) });
+
+// Every kind of session at once: where there is a handshake, a stream, a tunnel or a stalled reader.
+function everyKind(offload: Config): Config {
+  const bytes = { address: "127.0.0.1:0", protocol: "tcp" };
+  const secure = { address: "127.0.0.1:0", protocol: "https", tls: { certificates: ["site"] } };
+  const base = config(offload);
+  return {
+    ...base,
+    listeners: { ...(base["listeners"] as Config), bytes, secure },
+    certificates: { site: { certFile: site.certFile, keyFile: site.keyFile } },
+    routes: [
+      { name: "large", listeners: ["main", "secure"], backendRefs: [{ name: "large" }] },
+      { name: "bytes", listeners: ["bytes"], backendRefs: [{ name: "bytes" }] },
+    ],
+    upstreams: {
+      large: { servers: [{ url: large.url }] },
+      bytes: { servers: [{ url: `tcp://127.0.0.1:${silent.port}` }] },
+    },
+  };
+}
 
 for (const [name, engine] of engines) {
   test(`${name}: a reset under load ends every session, and traffic flows again on the same port`, async (t) => {
@@ -123,6 +150,49 @@ for (const [name, engine] of engines) {
       assert.equal((await ask({ port: edge.port("main") })).status, 200);
     });
   }
+
+  test(`${name}: a reset ends sessions of every kind, those that nobody reads from, too`, async (t) => {
+    const edge = await startEdge(t, everyKind(await engine(t)));
+    const [main, secure, bytes] = ["main", "secure", "bytes"].map((listener) => edge.port(listener));
+    const tls = { servername: "site.example" };
+    const peers = [
+      await RawClient.open(t, { port: main as number }),
+      await RawClient.open(t, { port: secure as number }), // and never a ClientHello
+      await RawClient.open(t, { port: secure as number, tls }),
+      await RawClient.open(t, { port: bytes as number }),
+    ];
+    const stalled = [
+      await RawClient.open(t, { port: main as number }),
+      await RawClient.open(t, { port: secure as number, tls: { ...tls, ALPNProtocols: ["http/1.1"] } }),
+    ];
+    for (const peer of stalled) {
+      peer.socket.write("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+      await peer.receive("HTTP/1.1 200");
+      peer.socket.pause();
+    }
+    const streams = await H2Client.open(t, { port: secure as number, tls });
+    const lost = streams.ask({ ":path": "/large" }).catch(() => undefined);
+    peers[3]?.socket.write("hello");
+    await standsStill(() => silent.connections() + large.requests());
+    await eventually(
+      () => edge.metric("mango_sessions_active"),
+      (count) => count === 7,
+      "all sessions to be there",
+    );
+    assert.equal((await reset(edge)).status, 202);
+    await isReady(edge);
+    for (const peer of stalled) peer.socket.resume();
+    await Promise.all([...peers, ...stalled].map((peer) => peer.ended()));
+    await lost;
+    await eventually(
+      () => edge.metric("mango_sessions_active"),
+      (count) => count === 0,
+      "all sessions to be gone",
+    );
+    assert.equal(await edge.metric("mango_policy_actions_total", { trigger: "deviceReset" }), 7);
+    assert.equal(await edge.metric("mango_buffer_held_bytes"), 0);
+    assert.equal((await ask({ port: secure as number, tls: { ...tls } })).status, 200);
+  });
 
   test(`${name}: resets follow each other, and one at a time`, async (t) => {
     const edge = await startEdge(t, config(await engine(t)));

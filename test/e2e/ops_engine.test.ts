@@ -72,6 +72,41 @@ test("a library that lacks a symbol is a start-up error that names it", async (t
   assert.doesNotMatch(stderr, /^\s+at /m, "no stack trace");
 });
 
+// A DPU's library may come without the channel to another process, and without anything that is ours.
+function libraryWithoutChannel(): string {
+  const header = readFileSync(join(repositoryRoot, "native/net/engine.h"), "utf8");
+  const list = /#define MANGO_ENGINE_FUNCTIONS\(X\)([\s\S]*?)\n\n/.exec(header)?.[1] ?? "";
+  const names = [...list.matchAll(/X\((\w+)\)/g)].map(([, name]) => name).concat("tcp_create");
+  // Pointers and integers travel alike in registers: six of them are enough for every function there is.
+  const forward = (name: string | undefined): string =>
+    `long mango_${name}(long a, long b, long c, long d, long e, long f) {
+       static long (*real)(long, long, long, long, long, long);
+       if (real == 0) real = (long (*)(long, long, long, long, long, long))dlsym(library(), "mango_${name}");
+       return real(a, b, c, d, e, f);
+     }`;
+  const source = join(folder, "narrow.c");
+  const path = join(folder, "libnarrow.so");
+  const open = `static void *library(void) { return dlopen(${JSON.stringify(library)}, RTLD_NOW | RTLD_LOCAL); }`;
+  writeFileSync(source, ["#include <dlfcn.h>", open, ...names.map(forward), ""].join("\n"));
+  execFileSync("cc", ["-shared", "-fPIC", "-o", path, source, "-ldl"]);
+  return path;
+}
+
+test("a vendor's library needs no channel to another process, and cannot be reset without the function", async (t) => {
+  const narrow = libraryWithoutChannel();
+  const vendor = { engine: "vendor", library: narrow };
+  const edge = await startEdge(t, secureProxyTo(upstream.url, { site }, { top: { offload: vendor } }));
+  const { response } = await handshake(t, { port: edge.port("main"), servername: "site.example" });
+  assert.equal(response.status, 200);
+  assert.equal((await edge.admin("/v1/device/reset", { method: "POST" })).status, 501);
+  assert.equal((await edge.adminJson("/v1/device"))["engine"], narrow);
+  const device = { engine: "device", library: narrow };
+  const config = writeConfig(t, proxyTo(upstream.url, { top: { offload: device } }));
+  const { code, stderr } = await runCli(t, ["run", "--config", config]);
+  assert.equal(code, 7, stderr);
+  assert.match(stderr, /libnarrow\.so lacks mango_ipc_open, mango_ipc_close, mango_ipc_set_index/);
+});
+
 const unloadable: readonly (readonly [string, () => string])[] = [
   ["that is not there", () => "/nowhere/libmango.so"],
   [

@@ -94,6 +94,12 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     const { edge, client, release } = await midExchange(t);
     const port = edge.port("main");
     const idle = await RawClient.open(t, { port });
+    // Connected is not accepted: who still waits in line when the listener goes may be reset.
+    await eventually(
+      () => edge.metric("mango_sessions_active"),
+      (count) => count === 2,
+      "both sessions to be accepted",
+    );
     edge.signal(signal);
     assert.equal(await idle.ended(), "fin");
     await refused({ port });

@@ -11,13 +11,17 @@ if (engineUnderTest !== "kernel" && engineUnderTest !== "device")
 // The reason for a test to be skipped on the device, else false.
 export const kernelOnly = (reason: string): string | false => (engineUnderTest === "device" ? reason : false);
 
+// Collected here: a hook that is made while a test runs is that test's own.
+const undo: (() => unknown)[] = [];
+fileScope.after(() => Promise.all(undo.map((each) => each())));
+
 let starting: Promise<Toed> | undefined;
 let offload: Readonly<Record<string, unknown>> | undefined;
 
 // Resolves when the engine can be used; starts the device at the first call.
 export async function engineReady(): Promise<void> {
   if (engineUnderTest === "kernel") return;
-  starting ??= Toed.start(fileScope);
+  starting ??= Toed.start({ after: (each) => undo.push(each) });
   offload = { engine: "device", ipc: { address: (await starting).address } };
 }
 

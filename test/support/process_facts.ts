@@ -2,9 +2,13 @@
 // What the kernel knows about a process: memory, open files, mapped libraries.
 import { readdirSync, readFileSync } from "node:fs";
 
+// Without what is shared: that is the rings of the device engine, which stand for the socket buffers that the kernel
+// counts with no process.
 export function residentBytes(pid: number): number {
-  const line = readFileSync(`/proc/${pid}/status`, "utf8").match(/^VmRSS:\s+(\d+) kB$/m);
-  return Number(line?.[1]) * 1024;
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const kilobytes = (name: string): number =>
+    Number(status.match(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m"))?.[1]);
+  return (kilobytes("VmRSS") - kilobytes("RssShmem")) * 1024;
 }
 
 export function openFiles(pid: number): number {
