@@ -117,11 +117,11 @@ Failure cannot_open(const string& path, mango_status_e status) {
       return {ExitCode::missing, what + details_of(status)};
     case MANGO_STATUS_INVALID_ARGUMENT:
       return {ExitCode::usage, what + "not an address; --ipc wants HOST:PORT or iceoryx:NAME"};
-    case MANGO_STATUS_IPC_UNAVAILABLE:
-      return {ExitCode::failed, what + details_of(status) + "; for iceoryx, is its iox-roudi running?"};
     case MANGO_STATUS_NOT_PERMITTED:
     case MANGO_STATUS_ACCESS_DENIED:
       return {ExitCode::not_permitted, what + "not permitted; choose a port above 1023, or run as root"};
+    case MANGO_STATUS_IPC_UNAVAILABLE:  // iceoryx's own daemon
+      return {ExitCode::failed, what + details_of(status)};
     default:
       return {exit_code_of(status), what + details_of(status)};
   }
