@@ -46,6 +46,9 @@ function testFiles(under, { filter }) {
     .sort();
 }
 
+// On the device engine these would say nothing new: they bring a device of their own, or count the kernel's calls.
+const kKernelOnly = ["sanitizer", "soak", "device"].map((name) => `test/e2e/${name}.test.ts`);
+
 async function nodeTests(files, env) {
   if (files.length === 0) return note("no test file matches");
   await buildRelease();
@@ -111,7 +114,7 @@ function allStages(options) {
   return [
     { name: "lint", what: "format and lint rules of both languages", body: () => script("lint.mjs") },
     { name: "types", what: "TypeScript's types", body: () => script("lint.mjs", "types") },
-    { name: "build", what: "the addon and libmango.so", body: buildRelease },
+    { name: "build", what: "the addon, libmango and everything beside it", body: buildRelease },
     {
       name: "unit",
       what: "control plane, file by file",
@@ -123,8 +126,17 @@ function allStages(options) {
       body: () => nodeTests(testFiles((path) => isEndToEnd(path) && path !== kSanitizerTest, options)),
     },
     {
+      name: "device",
+      what: "the same on the device engine",
+      body: () =>
+        nodeTests(
+          testFiles((path) => isEndToEnd(path) && !kKernelOnly.includes(path), options),
+          { MANGO_EDGE_ENGINE: "device" },
+        ),
+    },
+    {
       name: "offload",
-      what: "the device, its channel, and unmodified programs under the shim",
+      what: "mango-toed, its channel, and unmodified programs under the shim",
       body: () => nodeTests(testFiles(isOffload, options)),
     },
     {
@@ -156,9 +168,9 @@ function select(stages, { only, skip }) {
 function ensureTools(selected) {
   if (selected.has("lint")) ensureClang(["format"]);
   if (selected.has("fuzz")) ensureClang(["fuzz"]);
-  if (selected.has("unit") || selected.has("e2e")) ensurePromtool();
+  if (["unit", "e2e", "device"].some((name) => selected.has(name))) ensurePromtool();
   if (selected.has("offload")) ensureSystemPackages("offload");
-  if (!selected.has("e2e")) return;
+  if (!selected.has("e2e") && !selected.has("device")) return;
   ensureSystemPackages("e2e");
   ensureBrowser();
 }
