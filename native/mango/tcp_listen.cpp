@@ -107,6 +107,12 @@ mango_status_e start(TcpListener& listener) noexcept {
   return mango_socket_get_name(socket, reinterpret_cast<sockaddr*>(&listener.bound), &length);
 }
 
+// A reset that somebody else asked for is learnt here; the listener makes way for the next of its address.
+void note_reset(const TcpListener& listener) noexcept {
+  Socket* socket = sockets().find(from_api(listener.socket));
+  if (socket) socket->dead.store(true, std::memory_order_relaxed);
+}
+
 // A hung-up listener is readable, too: accepting then says why.
 void wait_for_connection(const TcpListener& listener) noexcept {
   pollfd watched{-1, POLLIN, 0};
@@ -122,6 +128,7 @@ mango_status_e accept_one(const TcpListener& listener, sockaddr_in* peer, bool n
         mango_socket_accept(listener.socket, reinterpret_cast<sockaddr*>(peer), &length, client);
     if (status == MANGO_STATUS_OK) return status;
     if (listener.closing.load(std::memory_order_acquire)) return MANGO_STATUS_ABORTED;
+    if (status == MANGO_STATUS_DEVICE_RESET) note_reset(listener);
     if (status != MANGO_STATUS_AGAIN || non_blocking) return status;
     wait_for_connection(listener);
   }

@@ -14,11 +14,11 @@ std::set<std::string>& covered() {
   return names;
 }
 
-std::string name_of_engine(const ::testing::TestParamInfo<EngineKind>& info) {
-  return info.param == EngineKind::kKernel ? "kernel" : "device";
-}
-
 }  // namespace
+
+std::string name_of_engine(const ::testing::TestParamInfo<EngineKind>& engine) {
+  return engine.param == EngineKind::kKernel ? "kernel" : "device";
+}
 
 bool cover(const char* function) {
   return covered().insert(function).second;

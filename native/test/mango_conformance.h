@@ -16,6 +16,7 @@
 namespace mango_test {
 
 enum class EngineKind { kKernel, kDevice };
+std::string name_of_engine(const ::testing::TestParamInfo<EngineKind>& engine);
 
 // Notes that `function` has a test.
 bool cover(const char* function);

@@ -203,6 +203,19 @@ CONFORMANCE(mango_tcp_reset, listeners_by_address_die_too_and_make_way) {
   EXPECT_EQ(MANGO_STATUS_NOT_FOUND, mango_tcp_listen_close(tcp, &address)) << "the dead one is not kept";
 }
 
+CONFORMANCE(mango_tcp_reset, listeners_by_address_learn_of_somebody_elses) {
+  if (!on_device()) GTEST_SKIP() << "handles on this host have nothing in common";
+  sockaddr_in address = loopback();
+  ASSERT_EQ(MANGO_STATUS_OK, mango_tcp_listen(tcp, &address));
+  reset_whole(make_tcp());
+  sockaddr_in at = address;
+  int session = -1;
+  EXPECT_EQ(MANGO_STATUS_DEVICE_RESET, mango_tcp_accept(tcp, &at, nullptr, true, &session));
+  ASSERT_EQ(MANGO_STATUS_OK, mango_tcp_listen(tcp, &address)) << "the same port";
+  EXPECT_EQ(MANGO_STATUS_OK, mango_tcp_listen_close(tcp, &address));
+  EXPECT_EQ(MANGO_STATUS_NOT_FOUND, mango_tcp_listen_close(tcp, &address));
+}
+
 CONFORMANCE(mango_tcp_reset, on_this_host_other_handles_live_on) {
   if (on_device()) GTEST_SKIP() << "a device is reset as a whole";
   const Pair pair = connect_pair();
