@@ -2,6 +2,7 @@
 #include "shim/log.h"
 
 #include <cerrno>
+#include <climits>
 #include <cstdarg>
 #include <cstdlib>
 #include <cstring>
@@ -14,6 +15,13 @@ namespace mango::shim {
 namespace {
 
 constexpr size_t kLineBytes = 512;
+
+// As the environment said at the start: programs such as nginx make themselves another one.
+constinit char place[PATH_MAX];
+
+__attribute__((constructor)) void keep_place() noexcept {
+  if (const char* said = getenv(kLogVariable)) snprintf(place, sizeof(place), "%s", said);
+}
 
 // One write for one line, so that lines of several processes do not mix.
 void put_line(int fd, const char* format, va_list arguments) noexcept {
@@ -29,11 +37,10 @@ void put_line(int fd, const char* format, va_list arguments) noexcept {
 }  // namespace
 
 void log_line(const char* format, ...) noexcept {
-  const char* where = getenv(kLogVariable);
-  if (!where || !*where) return;
+  if (!place[0]) return;
   const int error = errno;
-  const bool to_stderr = std::string_view(where) == kLogToStderr;
-  const int fd = to_stderr ? STDERR_FILENO : open(where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const bool to_stderr = std::string_view(place) == kLogToStderr;
+  const int fd = to_stderr ? STDERR_FILENO : open(place, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (fd >= 0) {
     va_list arguments;
     va_start(arguments, format);

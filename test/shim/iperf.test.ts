@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// iperf and iperf3, server and client under the shim: both directions, parallel streams, sendfile.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { freePort } from "../../loadtest/support/network.ts";
+import type { Scope } from "../support/scope.ts";
+import { type Shim, shims, unlessInstalled } from "./shim.ts";
+
+const volume = 24 * 1024 * 1024;
+
+interface Report {
+  readonly end: { readonly sum_received: { readonly bytes: number } };
+}
+
+async function iperf3(scope: Scope, shim: Shim, options: readonly string[]): Promise<void> {
+  const port = String(await freePort());
+  const before = shim.sums;
+  const server = shim.start(scope, "iperf3", ["--server", "--one-off", "--forceflush", "--port", port]);
+  await server.stdout.wait("Server listening");
+  const what = ["--bytes", String(volume), "--json", ...options];
+  const said = await shim.run(scope, "iperf3", ["--client", "127.0.0.1", "--port", port, ...what]);
+  assert.equal(await server.ended(), 0, server.output);
+  const { bytes } = (JSON.parse(said) as Report).end.sum_received;
+  assert.ok(bytes > volume / 2, `${bytes} octets arrived`);
+  const { received, accepted } = shim.sums;
+  assert.ok(received - before.received >= bytes && accepted > before.accepted, shim.log);
+}
+
+const variants: ReadonlyMap<string, readonly string[]> = new Map([
+  ["to the server", []],
+  ["from the server", ["--reverse"]],
+  ["in both directions at once", ["--bidir"]],
+  ["in four streams", ["--parallel", "4"]],
+  ["in four streams from the server", ["--parallel", "4", "--reverse"]],
+  ["by sendfile", ["--zerocopy"]],
+  ["in blocks of 4 KiB", ["--length", "4K"]],
+]);
+
+for (const shim of shims) {
+  for (const [how, options] of variants) {
+    test(`iperf3 on the ${shim.engine} engine: ${how}`, { skip: unlessInstalled("iperf3") }, (t) =>
+      iperf3(t, shim, options),
+    );
+  }
+
+  test(`iperf on the ${shim.engine} engine: both directions, two streams`, {
+    skip: unlessInstalled("iperf"),
+  }, async (t) => {
+    const port = String(await freePort());
+    const server = shim.start(t, "iperf", ["--server", "--port", port], {}, "SIGINT");
+    await server.stdout.wait("Server listening");
+    const amount = ["--num", "8M", "--parallel", "2", "--full-duplex"];
+    const said = await shim.run(t, "iperf", ["--client", "127.0.0.1", "--port", port, ...amount]);
+    assert.match(said, /\d+(\.\d+)? [MG]bits\/sec/);
+    assert.ok(shim.sums.sent >= 2 * 8 * 1024 * 1024, shim.log);
+  });
+}
