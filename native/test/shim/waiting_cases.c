@@ -2,6 +2,7 @@
  * Calls that wait, and what ends the waiting: signals, time-outs, other threads. */
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <time.h>
@@ -125,9 +126,27 @@ static void sending_times_out(void) {
   CHECK(seconds() - begin > 0.05);
 }
 
+static _Atomic pid_t reader_id;
+
 static void* read_once(void* end) {
   char octet;
+  reader_id = gettid();
   return (void*)read(*(int*)end, &octet, 1);
+}
+
+/* Until the thread sleeps, which after it told its id it does in read() alone. */
+static void until_reader_waits(void) {
+  char path[64], line[256], state = 0;
+  while (reader_id == 0) sched_yield();
+  snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)reader_id);
+  while (state != 'S') {
+    FILE* file = fopen(path, "r");
+    CHECK(file != NULL);
+    CHECK(fgets(line, sizeof(line), file) != NULL);
+    CHECK_EQUAL(fclose(file), 0);
+    CHECK_EQUAL(sscanf(strrchr(line, ')'), ") %c", &state), 1);
+    sched_yield();
+  }
 }
 
 static void shutdown_ends_another_threads_recv(void) {
@@ -136,7 +155,7 @@ static void shutdown_ends_another_threads_recv(void) {
   pthread_t reader;
   make_pair(ends);
   CHECK_EQUAL(pthread_create(&reader, NULL, read_once, &ends[0]), 0);
-  usleep(20000);
+  until_reader_waits();
   CHECK_EQUAL(shutdown(ends[0], SHUT_RDWR), 0);
   CHECK_EQUAL(pthread_join(reader, &result), 0);
   CHECK_EQUAL((long)result, 0);
@@ -149,7 +168,7 @@ static void a_waiting_thread_may_be_cancelled(void) {
   pthread_t reader;
   make_pair(ends);
   CHECK_EQUAL(pthread_create(&reader, NULL, read_once, &ends[0]), 0);
-  usleep(20000);
+  until_reader_waits();
   CHECK_EQUAL(pthread_cancel(reader), 0);
   CHECK_EQUAL(pthread_join(reader, &result), 0);
   CHECK(result == PTHREAD_CANCELED);
@@ -164,7 +183,7 @@ static void closed_while_another_thread_receives(void) {
   make_pair(ends);
   const int number = ends[0];
   CHECK_EQUAL(pthread_create(&reader, NULL, read_once, &ends[0]), 0);
-  usleep(20000);
+  until_reader_waits();
   CHECK_EQUAL(close(number), 0);
   /* As long as the call lasts, the connection does. */
   put_text(ends[1], "!");
