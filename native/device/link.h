@@ -9,10 +9,10 @@
 // process live on as long as somebody holds their descriptors (a forked child), and messages with its token
 // are refused.
 //
-// A session that was accepted belongs to the owners of its listener. Another process that holds the descriptor (a
-// forked worker, or whoever it was passed to) becomes an owner by `attach`; NOT_FOUND says that it is none yet.
-// Requests travel whole; a reply's payload may be cut after `length`. The client's ends of accepted sessions are
-// O_NONBLOCK.
+// A session that was accepted belongs to the owners of its listener. Another process that holds the
+// descriptor (a forked worker, or whoever it was passed to) becomes an owner by `attach`; NOT_FOUND says that
+// it is none yet. Requests travel whole; a reply's payload may be cut after `length`. The client's ends of
+// accepted sessions are O_NONBLOCK.
 //
 // The device binds its end of every session's pair to the abstract address kSessionNamePrefix +
 // "PID.DEVICE.ID", so that a process that inherited or was passed a session's descriptor recognises it
@@ -47,12 +47,15 @@ enum class LinkOp : uint32_t {
   get_option,  // level, name, length: room -> payload
   queued,      // -> payload: int32, octets sent and not acknowledged by the peer's TCP (SIOCOUTQ)
   sequence,    // -> payload: uint32 tx, uint32 rx (TCP_REPAIR; NOT_PERMITTED without CAP_NET_ADMIN)
-  detach,      // -> descriptor: the TCP socket itself; the device forgets the session. BUSY if one of its rings
-               // is not empty
-  attach,      // descriptor: the client's end -> descriptor: memfd. ACCESS_DENIED if it is not the session's
-  renew        // ends the session's connection with RST and makes it anew under the same id; NOT_FOUND if it
-               // failed or was reset before: it is forgotten then
-               // -> descriptors: the client's new end, memfd
+  detach,  // -> descriptor: the TCP socket itself; the device forgets the session. BUSY if one of its rings
+           // is not empty
+  attach,  // descriptor: the client's end -> descriptor: memfd. ACCESS_DENIED if it is not the session's
+  renew,   // ends the session's connection with RST and makes it anew under the same id; NOT_FOUND if it
+           // failed or was reset before: it is forgotten then
+           // -> descriptors: the client's new end, memfd
+  set      // a readiness set: the device marks sessions that name it (SharedSession::rx_set) there, when they
+       // have octets, instead of ringing their pairs -> session: its number; descriptors: memfd of a
+       // SharedChannel (of which the device is the one who marks), eventfd that it writes
 };
 
 struct LinkRequest {

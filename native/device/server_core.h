@@ -11,6 +11,7 @@
 
 #include "device/descriptor.h"
 #include "device/server_limits.h"
+#include "device/server_ready.h"
 
 namespace mango::device {
 
@@ -54,6 +55,7 @@ struct ServerCore {
   uint32_t device = 0;
   DeviceCounters counters;
   SessionSettings settings;
+  ServerReadySets ready;
 
   // False with errno.
   [[nodiscard]] bool watch(int fd, uint32_t events, uint64_t key) const noexcept {

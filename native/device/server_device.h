@@ -85,6 +85,7 @@ class Device {
   [[nodiscard]] bool serve_open(ServerClient& client, const LinkRequest& request, LinkReply& reply);
   [[nodiscard]] bool serve_attach(ServerClient& client, const LinkRequest& request, const Descriptor& proof,
                                   LinkReply& reply);
+  [[nodiscard]] bool serve_set(ServerClient& client, LinkReply& reply);
   [[nodiscard]] bool serve_renew(ServerClient& client, ServerSession& session, LinkReply& reply);
   [[nodiscard]] bool serve_detach(ServerClient& client, ServerSession& session, LinkReply& reply);
   [[nodiscard]] bool hand_over(ServerClient& client, ServerSession& session, LinkReply& reply);

@@ -20,6 +20,8 @@ constexpr uint32_t kClientShareEighths = 7;
 constexpr uint32_t kMostClients = 1024;
 constexpr int64_t kMostClientsOfStranger = 128;  // of one user's (server_access.h)
 constexpr uint32_t kMostOwners = 64;             // processes that may command one session by its id
+constexpr int kMostSetsPerClient = 64;           // readiness sets: one for each thread that waits
+constexpr size_t kMostSets = 256;
 constexpr uint32_t kMostQueuedMessages = 4096;
 
 // Accepted connections that wait in a listener's pair; the rest waits in TCP's own queue. One frame with its

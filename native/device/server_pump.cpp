@@ -99,8 +99,19 @@ void ServerSession::publish_rx(uint32_t bytes) noexcept {
     ring();
 }
 
+// Which set is what the client wrote: one of its own, or none.
+bool ServerSession::mark_ready() noexcept {
+  const uint32_t number = shared_->rx_set.load(std::memory_order_relaxed);
+  if (number == 0) return false;
+  const ServerReadySets::Set* set = core_.ready.find(number);
+  if (!set || !owned_by(set->client)) return false;
+  ServerReadySets::mark(*set, id());
+  return true;
+}
+
 // A pair that is full is readable all the same.
 void ServerSession::ring() noexcept {
+  if (mark_ready()) return;
   shared_->rx_rung.store(1, std::memory_order_release);
   ++core_.counters.doorbells;
   const char octet = 1;

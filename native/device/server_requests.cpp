@@ -83,6 +83,7 @@ void Device::drop_client(uint64_t serial) {
   const auto found = clients_.find(serial);
   if (found == clients_.end()) return;
   take_marks_of(*found->second);
+  core_.ready.drop(serial);
   tokens_.erase(found->second->token());
   clients_.erase(found);
 }
@@ -92,6 +93,7 @@ bool Device::serve_link(ServerClient& client, const LinkRequest& request, const 
   reply.session = request.session;
   if (request.op == LinkOp::open) return serve_open(client, request, reply);
   if (request.op == LinkOp::attach) return serve_attach(client, request, proof, reply);
+  if (request.op == LinkOp::set) return serve_set(client, reply);
   ServerSession* session = sessions_.find(request.session);
   if (!session || !session->owned_by(client.serial()) || session->phase() == Phase::draining) {
     reply.status = MANGO_STATUS_NOT_FOUND;
@@ -146,6 +148,17 @@ bool Device::serve_attach(ServerClient& client, const LinkRequest& request, cons
   session->add_owner(client.serial());
   const int fd = session->memory_fd();
   return client.reply(reply, &fd, 1);
+}
+
+bool Device::serve_set(ServerClient& client, LinkReply& reply) {
+  reply.session = core_.ready.add(client.serial());
+  const auto* set = core_.ready.find(reply.session);
+  if (!set) {
+    reply.status = -errno;
+    return client.reply(reply, nullptr, 0);
+  }
+  const int fds[2] = {set->memory.fd(), set->bell.get()};
+  return client.reply(reply, fds, 2);
 }
 
 bool Device::serve_renew(ServerClient& client, ServerSession& session, LinkReply& reply) {

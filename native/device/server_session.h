@@ -118,6 +118,7 @@ class ServerSession {
   [[nodiscard]] bool rx_room(uint32_t& room) noexcept;
   void publish_rx(uint32_t bytes) noexcept;
   void ring() noexcept;
+  [[nodiscard]] bool mark_ready() noexcept;
   void peer_finished() noexcept;
   void pump_tx() noexcept;
   [[nodiscard]] bool tx_pending(uint32_t& pending) noexcept;

@@ -6,6 +6,7 @@
 
 #include <new>
 
+#include "device/ready_set.h"
 #include "device/session_parts.h"
 
 namespace mango::device {
@@ -42,6 +43,7 @@ Session* Session::make(const Birth& birth, raw::Fd& fd, const raw::Fd& memory_fd
 }
 
 Session::~Session() {
+  ReadySet::leave(*this);
   live_remove(*this);
   if (fd_ >= 0) {
     wish(linger_.l_onoff != 0 && linger_.l_linger == 0 ? kWishAbort : kWishOrderly);

@@ -29,6 +29,7 @@ namespace mango::device {
 
 class Client;
 class IovCursor;
+class ReadySet;
 
 class Session final : public Live<Session> {
  public:
@@ -91,6 +92,7 @@ class Session final : public Live<Session> {
 
  private:
   friend class Client;
+  friend class ReadySet;
 
   // An option as set before the connection, to be set again on the session that takes this one's place.
   struct KeptOption;
@@ -118,6 +120,7 @@ class Session final : public Live<Session> {
   [[nodiscard]] bool spin() noexcept;
   void take_octet() noexcept;
   void left_over(uint32_t left) noexcept;
+  void ring_by_octet() noexcept;
 
   // session_send.cpp
   [[nodiscard]] bool may_send() const noexcept;
@@ -205,6 +208,7 @@ class Session final : public Live<Session> {
   std::atomic<ClientLink*> link_;
   std::atomic<const ClientLink*> proven_;  // the link by which the device knows that we hold the session
   KeptOption* options_ = nullptr;
+  std::atomic<ReadySet*> set_{nullptr};  // ready_set.cpp's
 };
 
 // All live sessions of this process will end with a close(), as they do when a program exits without closing

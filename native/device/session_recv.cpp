@@ -4,6 +4,7 @@
 // Whoever leaves octets in the ring leaves the descriptor readable: either the doorbell's octet has not been
 // taken, or (`owed_`) the device is asked to ring again. The octet is therefore only looked at while waiting,
 // and taken when the ring is empty.
+#include "device/ready_set.h"
 #include "device/session_parts.h"
 
 namespace mango::device {
@@ -117,6 +118,13 @@ void Session::take_octet() noexcept {
   memory_.shared->rx_rung.store(0, std::memory_order_relaxed);
 }
 
+// Readability is told by the descriptor from now on.
+void Session::ring_by_octet() noexcept {
+  memory_.shared->rx_set.exchange(0, std::memory_order_seq_cst);
+  memory_.shared->rx_armed.exchange(1, std::memory_order_seq_cst);
+  if (!ring_empty()) notify();
+}
+
 // The ring was found empty. kLookAgain: there may be octets.
 int Session::wait_for_octets(int flags, int64_t deadline_ns) noexcept {
   const SharedState now = state();
@@ -127,8 +135,9 @@ int Session::wait_for_octets(int flags, int64_t deadline_ns) noexcept {
   if (unconnected || now == SharedState::listening)
     return device_is_gone() ? fail(kDeviceReset) : fail(ENOTCONN);
   if (rx_shut_.load(std::memory_order_relaxed)) return ring_empty() ? 0 : kLookAgain;
-  if (!rearm()) return kLookAgain;
   const bool dont_wait = nonblocking_ || (flags & MSG_DONTWAIT);
+  if (!dont_wait) ReadySet::go_native(*this);
+  if (!rearm()) return kLookAgain;
   if (!dont_wait && spin()) return kLookAgain;
   return look_at_pair(dont_wait, deadline_ns);
 }

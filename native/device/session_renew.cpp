@@ -5,6 +5,7 @@
 
 #include <new>
 
+#include "device/ready_set.h"
 #include "device/session_parts.h"
 
 namespace mango::device {
@@ -54,6 +55,7 @@ bool Session::take_place(LinkFds& fds) noexcept {
   SessionMemory fresh;
   const int descriptor_flags = raw::fcntl(fd_, F_GETFD);
   if (!fresh.map(fds.second.get())) return false;
+  ReadySet::leave(*this);
   if (raw::set_nonblocking(fds.first.get(), nonblocking_) != 0 ||
       raw::dup3(fds.first.get(), fd_, descriptor_flags & FD_CLOEXEC ? O_CLOEXEC : 0) < 0) {
     const int error = errno;
@@ -80,6 +82,7 @@ int Session::detach() noexcept {
   LinkReply reply{};
   LinkFds fds;
   if (const mango_status_e status = ask(request, reply, fds); status != MANGO_STATUS_OK) return fail(-status);
+  ReadySet::leave(*this);
   const int descriptor_flags = raw::fcntl(fd_, F_GETFD);
   raw::set_nonblocking(fds.first.get(), nonblocking_);
   set_local_options_on(fds.first.get());

@@ -92,6 +92,7 @@ struct SharedSession {
   std::atomic<uint32_t> rx_starved;  // 1: the device has more than fits; notify() once there is room
   std::atomic<uint32_t> tx_armed;
   std::atomic<uint32_t> notified;
+  std::atomic<uint32_t> rx_set;  // by the client: the readiness set (link.h) to mark instead of the octet; 0: none
 
   // Written by the device before `state` says connected (release) and never after.
   alignas(64) sockaddr_storage local;

@@ -491,6 +491,15 @@ MANGO_API const char* mango_ipc_error(void);
  * Returns OK, INVALID_ARGUMENT. */
 MANGO_API mango_status_e mango_get_counters(mango_counters_t* counters, size_t size);
 
+/* Promises that the sockets of tcp in the epoll set epfd (adopted by tcp) are waited for through
+ * mango_tcp_epoll_wait(tcp, epfd) alone: their descriptors are in no other set and not polled, the set itself
+ * is not watched by another, and a forked child makes sets of its own. (Blocking calls are fine.) In return
+ * the device engine tells through shared memory which of them are readable, several at a time, instead of by
+ * a system call for each. The kernel engine has nothing to gain. Call it before the first socket is added.
+ * Ends with mango_tcp_epoll_close(). Returns OK, INVALID_HANDLE, INVALID_ARGUMENT (epfd not adopted by tcp).
+ */
+MANGO_API mango_status_e mango_tcp_epoll_set_exclusive(mango_tcp_h tcp, int epfd);
+
 /* Goes on with a TLS session without its SSL object, in the spirit of Linux' kTLS: from here on
  * mango_socket_send_tls() and _recv_tls() protect records themselves, with the same meaning, from the
  * caller's bytes to the wire and back. Some 400 bytes per session remain. keys: copied; wipe your copy. An
