@@ -148,6 +148,9 @@ test("reload reads the file again and says what waits for a restart", async (t) 
   const { json } = await ask("/v1/reload", { method: "POST" });
   assert.deepEqual(json["needsRestart"], ["workers"]);
   assert.deepEqual(plane.snapshots.at(-1)?.upstreams[0]?.servers[0]?.endpoints, ["127.0.0.1:10"]);
+  writeFileSync(configFile, `offload: {engine: device, ipc: {index: 1}}\nworkers: 7\n${validConfig}`);
+  const moved = await ask("/v1/reload", { method: "POST" });
+  assert.deepEqual(moved.json["needsRestart"], ["offload"]);
 });
 
 test("sessions are listed and ended by id and by selector", async (t) => {

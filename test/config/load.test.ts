@@ -24,6 +24,20 @@ test("a sound file loads with every default filled in", async () => {
   ]);
 });
 
+test("who asks for a device without saying where means the usual place", async () => {
+  const usual = { address: "localhost:32847", index: 0 };
+  const ipcOf = async (offload: string) => (await parse(`${SOUND}offload: ${offload}\n`)).config.offload.ipc;
+  assert.deepEqual(await ipcOf("{engine: device}"), usual);
+  assert.deepEqual(await ipcOf("{engine: device, ipc: {index: 3}}"), { ...usual, index: 3 });
+  assert.deepEqual(await ipcOf('{engine: device, ipc: {address: "iceoryx:toe-1"}}'), {
+    ...usual,
+    address: "iceoryx:toe-1",
+  });
+  for (const address of ["[::1]:1", "127.0.0.1:65535", "toe.example.org:32847"])
+    assert.equal((await ipcOf(`{engine: device, ipc: {address: "${address}"}}`))?.address, address);
+  assert.equal(await ipcOf("{engine: kernel}"), undefined);
+});
+
 test("mistakes of all kinds are reported together, in file order", async () => {
   const text = `listeners:
   web: {address: nowhere, protocol: http, color: red}

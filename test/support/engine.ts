@@ -4,12 +4,9 @@
 import { Toed } from "../toed/daemon.ts";
 import { fileScope } from "./scope.ts";
 
-export const engineUnderTest = process.env["MANGO_EDGE_ENGINE"] ?? "kernel";
+const engineUnderTest = process.env["MANGO_EDGE_ENGINE"] ?? "kernel";
 if (engineUnderTest !== "kernel" && engineUnderTest !== "device")
   throw new Error(`MANGO_EDGE_ENGINE=${engineUnderTest}: expected kernel or device`);
-
-// The reason for a test to be skipped on the device, else false.
-export const kernelOnly = (reason: string): string | false => (engineUnderTest === "device" ? reason : false);
 
 // Collected here: a hook that is made while a test runs is that test's own.
 const undo: (() => unknown)[] = [];
