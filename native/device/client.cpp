@@ -143,12 +143,16 @@ Session* Client::attach(int fd) noexcept {
 
 mango_status_e Client::sign(ipc::Request& request) noexcept {
   ClientLink* link = nullptr;
-  const mango_status_e status = acquire(link);
+  mango_status_e status = acquire(link);
   if (status != MANGO_STATUS_OK) return status;
   request.device = device_;
-  request.client = link->token();
+  try {
+    request.client = link->token();
+  } catch (const std::bad_alloc&) {
+    status = MANGO_STATUS_NO_MEMORY;
+  }
   link->release();
-  return MANGO_STATUS_OK;
+  return status;
 }
 
 mango_status_e Client::call(ipc::Request request, ipc::Response& response) noexcept {
