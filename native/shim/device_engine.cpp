@@ -14,7 +14,6 @@
 #include "shim/log.h"
 #include "shim/real.h"
 #include "shim/table.h"
-#include "shim/waiting.h"
 
 namespace mango::shim {
 namespace {
@@ -40,21 +39,6 @@ std::string_view session_name(int fd, uint32_t device, char (&room)[kNameBytes])
   return ours ? name : std::string_view();
 }
 
-bool is_listening(device::Session& session) noexcept {
-  const Bypass bypass;
-  int listening = 0;
-  socklen_t length = sizeof(listening);
-  return session.get_option(SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening != 0;
-}
-
-int timeout_ms_of(const void* value, socklen_t length) noexcept {
-  timeval given{};
-  if (length < sizeof(given)) return -1;
-  memcpy(&given, value, sizeof(given));
-  const int64_t ms = int64_t{given.tv_sec} * 1000 + (given.tv_usec + 999) / 1000;
-  return ms <= 0 ? -1 : static_cast<int>(std::min<int64_t>(ms, INT32_MAX));
-}
-
 }  // namespace
 
 int fail_call() noexcept {
@@ -74,9 +58,6 @@ Engine& device_engine(const char* ipc, const char* device) noexcept {
 
 DeviceEngine::DeviceEngine(const char* ipc, const char* device) noexcept
     : ipc_(ipc), device_(static_cast<uint32_t>(strtoul(device, nullptr, 10))) {}
-
-// ---------------------------------------------------------------------------------------------- the device
-// --
 
 // A device that does not answer is asked again by the next call: it may have been started meanwhile.
 device::Client* DeviceEngine::client() noexcept {
@@ -117,9 +98,18 @@ device::Session* DeviceEngine::session_of(Offloaded& offloaded, int fd) noexcept
   return made;
 }
 
+// The number was closed behind our back, and is another descriptor's by now.
+void DeviceEngine::forget_stale(int fd) noexcept {
+  Offloaded* stale = table_take(fd);
+  if (!stale) return;
+  device::Session* session = stale->session.load(std::memory_order_acquire);
+  if (session && session->fd() == fd) (void)session->release_fd();
+  after_overwrite(*stale, fd, true);
+}
+
 int DeviceEngine::enter(device::Session* session, bool nonblocking) noexcept {
   const int fd = session->fd();
-  if (Offloaded* stale = table_take(fd)) after_overwrite(*stale, fd, true);
+  forget_stale(fd);
   Offloaded* made = offloaded_make();
   if (made) {
     made->session.store(session, std::memory_order_relaxed);
@@ -137,7 +127,7 @@ void DeviceEngine::adopt(int fd) noexcept {
   const Bypass bypass;
   char room[kNameBytes];
   const std::string_view name = session_name(fd, device_, room);
-  if (Offloaded* stale = table_take(fd)) after_overwrite(*stale, fd, true);
+  forget_stale(fd);
   if (name.empty()) return;
   for (int other = 0; other < table_end(); ++other) {
     char other_room[kNameBytes];
@@ -152,9 +142,6 @@ void DeviceEngine::adopt(int fd) noexcept {
   if (!table_put(fd, made)) offloaded_leave(*made);
 }
 
-// ------------------------------------------------------------------------------------------------ the calls
-// --
-
 int DeviceEngine::open(int family, int type) {
   const Bypass bypass;
   device::Client* device = client();
@@ -165,130 +152,6 @@ int DeviceEngine::open(int family, int type) {
   if (nonblocking) made->set_nonblocking(true);
   return enter(made, nonblocking);
 }
-
-// One after the other with what changes the session as a whole.
-#define MANGO_SHIM_SESSION(name)                           \
-  device::Session* const name = session_of(offloaded, fd); \
-  if (!name) return -1
-
-int DeviceEngine::bind(Offloaded& offloaded, int fd, const sockaddr* addr, socklen_t length) {
-  MANGO_SHIM_SESSION(session);
-  const Bypass bypass;
-  const std::lock_guard lock(offloaded.sending);
-  return session->bind(addr, length) == 0 ? 0 : fail_call();
-}
-
-int DeviceEngine::listen(Offloaded& offloaded, int fd, int backlog) {
-  MANGO_SHIM_SESSION(session);
-  const Bypass bypass;
-  const std::lock_guard lock(offloaded.sending);
-  return session->listen(backlog) == 0 ? 0 : fail_call();
-}
-
-// Several threads and processes may accept on one listener at once: no lock.
-int DeviceEngine::accept(Offloaded& offloaded, int fd, sockaddr* addr, socklen_t* length, int flags) {
-  MANGO_SHIM_SESSION(session);
-  if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) {
-    errno = EINVAL;
-    return -1;
-  }
-  const bool wait = !offloaded.nonblocking.load(std::memory_order_relaxed) && is_listening(*session);
-  if (wait && !wait_readable(session->fd())) return -1;
-  const Bypass bypass;
-  device::Session* accepted = session->accept(addr, length, flags);
-  kernel::count(kernel::Counter::kAcceptCalls);
-  if (!accepted) return fail_call();
-  kernel::count(kernel::Counter::kAccepted);
-  return enter(accepted, (flags & SOCK_NONBLOCK) != 0);
-}
-
-int DeviceEngine::connect(Offloaded& offloaded, int fd, const sockaddr* addr, socklen_t length) {
-  MANGO_SHIM_SESSION(session);
-  for (;;) {
-    int at = -1;
-    {
-      const Bypass bypass;
-      const std::lock_guard lock(offloaded.sending);
-      if (session->connect_start(addr, length) == 0) return 0;
-      at = session->fd();
-    }
-    const bool under_way = errno == EINPROGRESS || errno == EALREADY;
-    if (!under_way || offloaded.nonblocking.load(std::memory_order_relaxed)) return fail_call();
-    if (wait_writable(at, offloaded.send_timeout_ms.load(std::memory_order_relaxed))) continue;
-    if (errno == EAGAIN) errno = EINPROGRESS;
-    return -1;
-  }
-}
-
-int DeviceEngine::shutdown(Offloaded& offloaded, int fd, int how) {
-  MANGO_SHIM_SESSION(session);
-  const Bypass bypass;
-  const std::lock_guard lock(offloaded.sending);
-  return session->shutdown(how) == 0 ? 0 : fail_call();
-}
-
-int DeviceEngine::get_name(Offloaded& offloaded, int fd, sockaddr* addr, socklen_t* length) {
-  MANGO_SHIM_SESSION(session);
-  const Bypass bypass;
-  return session->get_name(addr, length) == 0 ? 0 : fail_call();
-}
-
-int DeviceEngine::get_peer(Offloaded& offloaded, int fd, sockaddr* addr, socklen_t* length) {
-  MANGO_SHIM_SESSION(session);
-  const Bypass bypass;
-  return session->get_peer(addr, length) == 0 ? 0 : fail_call();
-}
-
-int DeviceEngine::get_option(Offloaded& offloaded, int fd, int level, int name, void* value,
-                             socklen_t* length) {
-  MANGO_SHIM_SESSION(session);
-  const Bypass bypass;
-  if (session->get_option(level, name, value, length) != 0) return fail_call();
-  const bool is_error = level == SOL_SOCKET && name == SO_ERROR && *length == sizeof(int);
-  if (is_error && *static_cast<int*>(value) == device::kDeviceReset) *static_cast<int*>(value) = ECONNRESET;
-  return 0;
-}
-
-// The time-outs are the shim's, since it does the waiting (waiting.h).
-int DeviceEngine::set_option(Offloaded& offloaded, int fd, int level, int name, const void* value,
-                             socklen_t length) {
-  MANGO_SHIM_SESSION(session);
-  const Bypass bypass;
-  if (session->set_option(level, name, value, length) != 0) return fail_call();
-  if (level == SOL_SOCKET && name == SO_RCVTIMEO) return real().setsockopt(fd, level, name, value, length);
-  if (level == SOL_SOCKET && name == SO_SNDTIMEO) {
-    offloaded.send_timeout_ms.store(timeout_ms_of(value, length), std::memory_order_relaxed);
-  }
-  return 0;
-}
-
-int DeviceEngine::available(Offloaded& offloaded, int fd, int* octets) {
-  MANGO_SHIM_SESSION(session);
-  const Bypass bypass;
-  const int waiting = session->available();
-  if (waiting < 0) return fail_call();
-  *octets = waiting;
-  return 0;
-}
-
-int DeviceEngine::unacknowledged(Offloaded& offloaded, int fd, int* octets) {
-  MANGO_SHIM_SESSION(session);
-  const Bypass bypass;
-  const int queued = session->unacknowledged();
-  if (queued < 0) return fail_call();
-  *octets = queued;
-  return 0;
-}
-
-int DeviceEngine::set_nonblocking(Offloaded& offloaded, int fd, bool enable) {
-  MANGO_SHIM_SESSION(session);
-  const Bypass bypass;
-  offloaded.nonblocking.store(enable, std::memory_order_relaxed);
-  return session->set_nonblocking(enable) == 0 ? 0 : fail_call();
-}
-
-// ------------------------------------------------------------------------------------------------- the end
-// --
 
 void DeviceEngine::move_away(Offloaded& offloaded, device::Session& session, int fd) noexcept {
   const std::lock_guard no_receiver(offloaded.receiving);
@@ -335,6 +198,10 @@ void DeviceEngine::after_overwrite(Offloaded& offloaded, int fd, bool overwritte
 
 void DeviceEngine::finish(Offloaded& offloaded) noexcept {
   delete offloaded.session.exchange(nullptr, std::memory_order_acq_rel);
+}
+
+void DeviceEngine::forked() noexcept {
+  lock_.abandon();
 }
 
 void DeviceEngine::process_exits() noexcept {

@@ -29,6 +29,7 @@ class DeviceEngine final : public Engine {
   int open(int family, int type) override;
   void adopt(int fd) noexcept override;
 
+  // device_calls.cpp
   int bind(Offloaded& offloaded, int fd, const sockaddr* addr, socklen_t length) override;
   int listen(Offloaded& offloaded, int fd, int backlog) override;
   int accept(Offloaded& offloaded, int fd, sockaddr* addr, socklen_t* length, int flags) override;
@@ -39,6 +40,9 @@ class DeviceEngine final : public Engine {
   int get_option(Offloaded& offloaded, int fd, int level, int name, void* value, socklen_t* length) override;
   int set_option(Offloaded& offloaded, int fd, int level, int name, const void* value,
                  socklen_t length) override;
+  int available(Offloaded& offloaded, int fd, int* octets) override;
+  int unacknowledged(Offloaded& offloaded, int fd, int* octets) override;
+  int set_nonblocking(Offloaded& offloaded, int fd, bool enable) override;
 
   // device_data.cpp
   ssize_t receive(Offloaded& offloaded, int fd, const iovec* iov, int iovcnt, int flags) override;
@@ -51,15 +55,12 @@ class DeviceEngine final : public Engine {
   ssize_t splice_out(Offloaded& offloaded, int pipe, int fd, size_t length, unsigned flags) override;
   ssize_t splice_in(Offloaded& offloaded, int fd, int pipe, size_t length, unsigned flags) override;
 
-  int available(Offloaded& offloaded, int fd, int* octets) override;
-  int unacknowledged(Offloaded& offloaded, int fd, int* octets) override;
-  int set_nonblocking(Offloaded& offloaded, int fd, bool enable) override;
-
   [[nodiscard]] bool follows_duplicates() const noexcept override { return true; }
   int close(Offloaded& offloaded, int fd) noexcept override;
   void before_overwrite(Offloaded& offloaded, int fd) noexcept override;
   void after_overwrite(Offloaded& offloaded, int fd, bool overwritten) noexcept override;
   void finish(Offloaded& offloaded) noexcept override;
+  void forked() noexcept override;
   void process_exits() noexcept override;
 
  private:
@@ -67,6 +68,7 @@ class DeviceEngine final : public Engine {
   [[nodiscard]] device::Client* client() noexcept;
   // The object's session, attached now when it was inherited; null with errno.
   [[nodiscard]] device::Session* session_of(Offloaded& offloaded, int fd) noexcept;
+  void forget_stale(int fd) noexcept;
   // Enters a session's descriptor into the table; ends the session and returns -1 when memory is out.
   int enter(device::Session* session, bool nonblocking) noexcept;
   // Makes `fd` free to be closed: the session lives on under another number.

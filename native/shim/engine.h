@@ -57,6 +57,8 @@ class Engine {
   virtual void after_overwrite(Offloaded& offloaded, int fd, bool overwritten) noexcept = 0;
   // Nobody holds the object any more.
   virtual void finish(Offloaded& offloaded) noexcept = 0;
+  // In a forked child, before it goes on: locks of threads it does not have are set free.
+  virtual void forked() noexcept = 0;
   // The process ends by exit(): what is open ends as by close().
   virtual void process_exits() noexcept = 0;
 };

@@ -168,6 +168,7 @@ class KernelEngine final : public Engine {
 
   void finish(Offloaded& offloaded) noexcept override { (void)mango_socket_destroy(offloaded.socket); }
 
+  void forked() noexcept override {}
   void process_exits() noexcept override {}  // the system closes sockets as close() does
 
  private:

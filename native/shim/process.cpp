@@ -54,6 +54,7 @@ void after_fork_in_parent() noexcept {
 void after_fork_in_child() noexcept {
   table_set_owner();
   offloaded_after_fork(true);
+  engine().forked();
 }
 
 void log_sums() noexcept {
