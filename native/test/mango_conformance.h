@@ -38,7 +38,11 @@ class RawListener {
   RawListener& operator=(const RawListener&) = delete;
 
   [[nodiscard]] const sockaddr_in& address() const { return address_; }
-  [[nodiscard]] int accept() const { return ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC); }
+  // -1 when nobody comes.
+  [[nodiscard]] int accept() const {
+    pollfd watched{fd_, POLLIN, 0};
+    return poll(&watched, 1, 10'000) > 0 ? ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC) : -1;
+  }
   void close() {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
