@@ -73,15 +73,18 @@ TEST(IpcGrpc, the_longest_message_passes_and_a_longer_one_is_refused) {
 }
 
 TEST(IpcGrpc, an_answer_may_come_from_another_thread_or_not_at_all) {
+  std::mutex mutex;
   std::vector<std::thread> threads;
-  const auto server = serve([&](const Request& request, const Answer& answer) {
+  auto server = serve([&](const Request& request, const Answer& answer) {
     if (request.field == "drop") return;
+    std::lock_guard lock(mutex);
     threads.emplace_back([request, answer] { echo(request, answer); });
   });
   const auto client = connect_to(server->path());
   EXPECT_EQ(ask(*client, "later"), "later=");
   EXPECT_EQ(ask(*client, "drop"), std::to_string(MANGO_STATUS_IPC_UNAVAILABLE));
   EXPECT_EQ(ask(*client, "again"), "again=");
+  server.reset();
   for (std::thread& thread : threads) thread.join();
 }
 

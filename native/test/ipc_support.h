@@ -9,7 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <thread>
 
@@ -72,6 +75,21 @@ class ServerProcess {
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
   void kill() noexcept { end(SIGKILL); }
+
+  // Returns when all its threads sleep.
+  void rest() const {
+    const std::filesystem::path tasks = "/proc/" + std::to_string(pid_) + "/task";
+    bool busy = true;
+    while (busy) {
+      busy = false;
+      for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+        std::ifstream file(task.path() / "stat");
+        const std::string stat{std::istreambuf_iterator<char>(file), {}};
+        const size_t state = stat.rfind(')') + 2;  // after the name, which may be anything
+        busy = busy || state >= stat.size() || stat[state] != 'S';
+      }
+    }
+  }
 
  private:
   [[noreturn]] static void run(const std::string& path, const int in[2], const int out[2]) {

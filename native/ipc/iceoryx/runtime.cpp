@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipc/iceoryx/runtime.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <mutex>
+#include <thread>
 
 #include "iceoryx_hoofs/internal/relocatable_pointer/base_relative_pointer.hpp"
 #include "iceoryx_hoofs/log/logmanager.hpp"
@@ -20,22 +24,54 @@ namespace mango::ipc {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+using Deadline = Clock::time_point;
+
+constexpr auto kMailboxPatience = std::chrono::seconds(2);
+constexpr auto kMailboxStep = std::chrono::milliseconds(1);  // nothing tells when a letter is taken out
+
 // Where the daemon listens (iceoryx_platform: IOX_UDS_SOCKET_PATH_PREFIX; iceoryx_posh:
 // IPC_CHANNEL_ROUDI_NAME).
 std::string daemon_path() {
   return std::string(iox::platform::IOX_UDS_SOCKET_PATH_PREFIX) + iox::roudi::IPC_CHANNEL_ROUDI_NAME;
 }
 
-bool daemon_listens() noexcept {
+enum class DaemonState { kAbsent, kHung, kThere };
+
+// A socket to the daemon's mailbox; -1 when nobody listens there.
+int open_mailbox() noexcept {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const std::string path = daemon_path();
   path.copy(address.sun_path, sizeof address.sun_path - 1);
-  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
-  const bool listens = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  ::close(fd);
-  return listens;
+  const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd >= 0 && ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
+  if (fd >= 0) ::close(fd);
+  return -1;
+}
+
+// Puts a letter into the mailbox and waits until it has been taken out.
+bool letter_is_read(int mailbox, const std::string& letter, Deadline deadline) noexcept {
+  bool sent = false;
+  for (; Clock::now() < deadline; std::this_thread::sleep_for(kMailboxStep)) {
+    sent = sent || ::send(mailbox, letter.c_str(), letter.size() + 1, MSG_NOSIGNAL) >= 0;
+    int unread = 0;
+    if (sent && ioctl(mailbox, SIOCOUTQ, &unread) == 0 && unread == 0) return true;
+  }
+  return false;
+}
+
+// Whether the daemon reads its mail, which the library would wait for without end. It is told that a process
+// lives that it does not know, which changes nothing; twice, since one that hangs may still take one letter.
+DaemonState daemon_state() {
+  const int mailbox = open_mailbox();
+  if (mailbox < 0) return DaemonState::kAbsent;
+  const auto type = static_cast<int>(iox::runtime::IpcMessageType::KEEPALIVE);
+  const std::string letter = std::to_string(type) + ",mango-looks-whether-the-daemon-reads,";
+  const Deadline deadline = Clock::now() + kMailboxPatience;
+  const bool reads = letter_is_read(mailbox, letter, deadline) && letter_is_read(mailbox, letter, deadline);
+  ::close(mailbox);
+  return reads ? DaemonState::kThere : DaemonState::kHung;
 }
 
 // Which daemon it is: one that was started again has another socket.
@@ -109,9 +145,11 @@ std::mutex& runtime_mutex() noexcept {
 
 bool ensure_runtime(Failure& failure) {
   std::lock_guard lock(runtime_mutex());
-  if (!daemon_listens()) {
-    failure = {MANGO_STATUS_IPC_UNAVAILABLE,
-               "iceoryx's daemon does not listen at " + daemon_path() + ": start iox-roudi"};
+  const DaemonState daemon = daemon_state();
+  if (daemon != DaemonState::kThere) {
+    const char* what = daemon == DaemonState::kHung ? " does not read its messages: start it again"
+                                                    : " does not listen: start iox-roudi";
+    failure = {MANGO_STATUS_IPC_UNAVAILABLE, "iceoryx's daemon at " + daemon_path() + what};
     return false;
   }
   const Runtime* running = Runtime::current;
