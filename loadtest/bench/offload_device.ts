@@ -3,15 +3,19 @@
 // from start to end.
 import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { REPOSITORY } from "../support/edge.ts";
 import { processesNamed } from "../support/proc.ts";
+import { logTail } from "../support/processes.ts";
 import { findProgram } from "../support/tools.ts";
 import type { Lab } from "./lab.ts";
 
 const BUILD = process.env["MANGO_BENCH_BUILD"] ?? join(REPOSITORY, "build/release");
 const ROUDI = "iox-roudi";
+const ROUDI_LOCK = join(tmpdir(), "mango-edge-roudi.lock");
+const TOED_READY = /ready on ([^\s,]+)/;
 const ROUDI_READY = /RouDi is ready for clients/;
 const READY_TIMEOUT_MS = 20_000;
 
@@ -44,12 +48,18 @@ function roudiMissing(): string | undefined {
 }
 
 // The first line of the child's output that matches. Rejects when the child ends, or says nothing for too long.
-export function awaitLine(name: string, child: ChildProcess, pattern: RegExp): Promise<RegExpExecArray> {
+export function awaitLine(
+  name: string,
+  child: ChildProcess,
+  pattern: RegExp,
+  log?: string,
+): Promise<RegExpExecArray> {
   return new Promise((resolve, reject) => {
     const heard: string[] = [];
     const fail = (what: string) => {
       clearTimeout(timer);
-      reject(new Error(`${name} ${what}:\n${heard.join("\n")}`));
+      const logged = log === undefined ? [] : [logTail(log)];
+      reject(new Error(`${name} ${what}:\n${[...heard, ...logged].join("\n")}`));
     };
     const timer = setTimeout(() => fail("is not ready"), READY_TIMEOUT_MS);
     if (child.stdout === null) return fail("has no output");
@@ -65,33 +75,36 @@ export function awaitLine(name: string, child: ChildProcess, pattern: RegExp): P
   });
 }
 
-function converse(lab: Lab, name: string, command: readonly string[]): ChildProcess {
-  return lab.processes.converse(command, {}, join(lab.folder, `${name}.log`));
+// Starts a server and waits until it says that it is ready.
+async function serve(lab: Lab, name: string, command: readonly string[], pattern: RegExp) {
+  const log = join(lab.folder, `${name}.log`);
+  const child = lab.processes.converse(command, {}, log);
+  return { child, ready: await awaitLine(name, child, pattern, log) };
 }
 
-async function startRouDi(lab: Lab, core: readonly string[]): Promise<ChildProcess> {
-  const child = converse(lab, ROUDI, [...core, ROUDI, "--log-level", "info"]);
-  await awaitLine(ROUDI, child, ROUDI_READY);
-  return child;
-}
-
-async function startToed(lab: Lab, core: readonly string[], address: string) {
-  const child = converse(lab, "mango-toed", [...core, built("mango-toed"), "run", "--ipc", address]);
-  const ready = await awaitLine("mango-toed", child, /ready on ([^\s,]+)/);
-  if (child.pid === undefined || ready[1] === undefined) throw new Error("mango-toed did not start");
-  return { child, pid: child.pid, ipc: ready[1] };
-}
+// A machine has one RouDi: whoever else starts it for a while (the tests of this project do) waits at the same lock.
+const roudi = (core: readonly string[]) => [...core, "flock", "--no-fork", ROUDI_LOCK, ROUDI];
+const toed = (core: readonly string[], address: string) => [
+  ...core,
+  built("mango-toed"),
+  "run",
+  "--ipc",
+  address,
+];
 
 export async function startDevice(lab: Lab, control: Control, core: readonly string[]): Promise<Device> {
-  const roudi = control === "iceoryx" ? await startRouDi(lab, core) : undefined;
-  const address = control === "iceoryx" ? `iceoryx:mango-bench-${process.pid}` : "127.0.0.1:0";
-  const { child, pid, ipc } = await startToed(lab, core, address);
+  const iceoryx = control === "iceoryx";
+  const daemon = iceoryx ? await serve(lab, ROUDI, roudi(core), ROUDI_READY) : undefined;
+  const address = iceoryx ? `iceoryx:mango-bench-${process.pid}` : "127.0.0.1:0";
+  const { child, ready } = await serve(lab, "mango-toed", toed(core, address), TOED_READY);
+  const [, ipc] = ready;
+  if (child.pid === undefined || ipc === undefined) throw new Error("mango-toed did not start");
   return {
-    pid,
+    pid: child.pid,
     ipc,
     stop: async () => {
       await lab.processes.stop(child);
-      if (roudi !== undefined) await lab.processes.stop(roudi);
+      if (daemon !== undefined) await lab.processes.stop(daemon.child);
     },
   };
 }
