@@ -88,7 +88,8 @@ class IpcIceoryx : public testing::Test {
     (void)open_client("iceoryx:probe", failure);
     if (failure.status == MANGO_STATUS_NOT_SUPPORTED) GTEST_SKIP() << failure.message;
     // Tests of one run may go on at the same time, each in a process of its own.
-    lock_ = ::open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    lock_ =
+        ::open("/tmp/mango-edge-roudi.lock", O_CREAT | O_RDWR | O_CLOEXEC, 0666);  // as test/support/roudi.ts
     ASSERT_EQ(flock(lock_, LOCK_EX), 0);
     if (daemon_listens()) GTEST_SKIP() << "iox-roudi runs on this machine already; it is not ours to disturb";
   }
