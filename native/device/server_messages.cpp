@@ -105,7 +105,7 @@ ipc::Response Device::serve_session(const ServerClient& client, const ipc::Reque
       session.close();
       break;
     default:
-      session.end(End::abort);
+      session.abort();
   }
   return response;
 }

@@ -41,7 +41,7 @@ void ServerSession::pump() noexcept {
 void ServerSession::on_mark() noexcept {
   shared_->notified.exchange(0, std::memory_order_seq_cst);
   if (phase_ != Phase::draining && (shared_->wishes.load(std::memory_order_acquire) & kWishAbort))
-    return end(End::abort);
+    return abort();
   pump();
   if (phase_ == Phase::connected && rx_tail_ != shared_->rx_head.load(std::memory_order_relaxed))
     publish_rx(0);

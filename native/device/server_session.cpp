@@ -200,15 +200,21 @@ void ServerSession::on_tcp(uint32_t events) noexcept {
 void ServerSession::on_client_closed() noexcept {
   if (phase_ == Phase::gone || phase_ == Phase::draining) return;
   const uint32_t wishes = shared_->wishes.load(std::memory_order_acquire);
-  if (wishes & kWishAbort) return end(End::abort);
+  if (wishes & kWishAbort) return abort();
   if (!(wishes & kWishOrderly)) return end(End::died);
   close();
+}
+
+// What was sent before and fits into TCP goes out first: as with Linux, where send() hands it to TCP at once.
+void ServerSession::abort() noexcept {
+  if (phase_ == Phase::connected) pump_tx();
+  end(End::abort);
 }
 
 void ServerSession::close() noexcept {
   if (phase_ == Phase::draining || phase_ == Phase::gone) return;
   const bool abortive = linger_.l_onoff && linger_.l_linger == 0;
-  if (phase_ == Phase::connected && (abortive || has_unread())) return end(End::abort);
+  if (phase_ == Phase::connected && (abortive || has_unread())) return abort();
   if (phase_ == Phase::connected) return drain();
   ++core_.counters.closed;
   say_end(SharedState::failed,

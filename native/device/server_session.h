@@ -94,6 +94,7 @@ class ServerSession {
   [[nodiscard]] bool wants_more() const noexcept { return wants_more_ && phase_ != Phase::gone; }
 
   void close() noexcept;  // orderly
+  void abort() noexcept;  // RST behind what TCP takes at once
   void end(End reason) noexcept;
   // For draining sessions: ends those without progress for too long.
   void check_progress(uint64_t now_ms) noexcept;

@@ -2,8 +2,8 @@
 // Receiving: octets out of the ring, and the receive doorbell's client side (shared_session.h).
 //
 // Whoever leaves octets in the ring leaves the descriptor readable: either the doorbell's octet has not been
-// taken, or (`owed_`) the device is asked to ring again. The octet is therefore only looked at while waiting,
-// and taken when the ring is empty.
+// taken, or (`owed_`) the device is asked to ring again. The octet is therefore taken when the ring is empty,
+// and while waiting only looked at, unless the caller is one who empties the ring each time.
 #include "device/ready_set.h"
 #include "device/session_parts.h"
 

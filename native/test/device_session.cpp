@@ -201,6 +201,16 @@ TEST(DeviceSession, aborts) {
   EXPECT_NE(0, wait_for(pair.session->fd(), POLLIN) & POLLHUP);
 }
 
+TEST(DeviceSession, aborts_behind_what_was_sent) {
+  const Setting setting;
+  const Pair pair(setting);
+  EXPECT_EQ(6, send_text(*pair.session, "answer"));
+  EXPECT_EQ(0, pair.session->abort());
+  int error = 0;
+  EXPECT_EQ("answer", pair.peer.read(100, &error));
+  EXPECT_EQ(ECONNRESET, error);
+}
+
 TEST(DeviceSession, renews_under_the_same_descriptor) {
   const Setting setting;
   Pair pair(setting);
