@@ -3,6 +3,8 @@
 // handle when it is closed here; mango_socket_find() lends the handle meanwhile.
 #include "mango/tcp_session.h"
 
+#include <thread>
+
 #include "device/session.h"
 #include "libmango.h"
 #include "mango/fd_table.h"
@@ -37,9 +39,13 @@ mango_status_e tcp_hand_out(mango_socket_h socket, sockaddr_in* local, int* sess
   return MANGO_STATUS_OK;
 }
 
+// As a closer of the socket: another one would take the session away under our feet.
 void tcp_tell_device(mango_socket_h socket, mango_ipc_msg_e type) noexcept {
-  const Socket* found = find_open(socket);
-  if (found && found->session) (void)found->session->tell(type);
+  Socket* found = sockets().find(from_api(socket));
+  if (!found) return;
+  while (found->closing.test_and_set(std::memory_order_acquire)) std::this_thread::yield();
+  if (found->descriptor() >= 0 && found->session) (void)found->session->tell(type);
+  found->closing.clear(std::memory_order_release);
 }
 
 }  // namespace mango::kernel
