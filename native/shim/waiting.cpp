@@ -13,10 +13,17 @@
 namespace mango::shim {
 namespace {
 
+// Of what the thread itself does wrong, which it cannot while it waits: crash reporters handle these.
+bool is_fault(int signal) noexcept {
+  return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL || signal == SIGTRAP ||
+         signal == SIGSYS || signal == SIGABRT;
+}
+
 // poll(2) is interrupted whatever the handler's flags, and does not say by which signal. If every handler of
 // this process restarts calls, so do we.
 bool some_handler_interrupts() noexcept {
   for (int signal = 1; signal < NSIG; ++signal) {
+    if (is_fault(signal)) continue;
     struct sigaction now {};
     if (sigaction(signal, nullptr, &now) != 0) continue;
     const bool handled = now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN;
