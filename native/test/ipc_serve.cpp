@@ -14,7 +14,7 @@ TEST(IpcServe, DISABLED_serves_for_another_process) {
   Failure failure;
   const auto server = open_server(path, test::echo, failure);
   const std::string line = (server ? server->path() : "") + '\n';
-  ASSERT_EQ(::write(STDERR_FILENO, line.data(), line.size()), static_cast<ssize_t>(line.size()));
+  ASSERT_EQ(::write(test::kPathFd, line.data(), line.size()), static_cast<ssize_t>(line.size()));
   char c = 0;
   while (::read(STDIN_FILENO, &c, 1) > 0) {
   }

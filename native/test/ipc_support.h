@@ -20,6 +20,7 @@
 
 namespace mango::ipc::test {
 
+constexpr int kPathFd = 3;           // where ServerProcess is told the path
 constexpr int kPatienceMs = 20'000;  // far more than anything takes: reaching it is the failure
 
 // Answers with what it was asked, in every field an answer has.
@@ -94,9 +95,10 @@ class ServerProcess {
  private:
   [[noreturn]] static void run(const std::string& path, const int in[2], const int out[2]) {
     dup2(in[0], STDIN_FILENO);
-    dup2(out[1], STDERR_FILENO);
+    const int said = fcntl(out[1], F_DUPFD, 256);
     dup2(::open("/dev/null", O_WRONLY), STDOUT_FILENO);
-    for (int fd = STDERR_FILENO + 1; fd < 256; ++fd) ::close(fd);
+    dup2(said, kPathFd);
+    for (int fd = kPathFd + 1; fd <= said; ++fd) ::close(fd);
     setenv("MANGO_TEST_SERVE", path.c_str(), 1);
     execl("/proc/self/exe", "native-tests", "--gtest_filter=*serves_for_another_process",
           "--gtest_also_run_disabled_tests", static_cast<char*>(nullptr));
