@@ -93,6 +93,7 @@ test("the report has figures, ratio and goal in one row", () => {
   const text = offloadMarkdown(resultsOf(proxy));
   assert.match(text, /\| 21\.0 \| 16\.8 \| 6\.3 \| – \| 0\.30 \| ≤ 0\.35, reached \|/);
   assert.match(text, /mango-toed on core 1/);
+  for (const row of OFFLOAD_ROWS) assert.match(row.limit, /^[A-Z].*\.$/s);
 });
 
 test("what was left out is said in the report, with its reason", () => {
