@@ -54,8 +54,8 @@ enum class LinkOp : uint32_t {
            // failed or was reset before: it is forgotten then
            // -> descriptors: the client's new end, memfd
   set      // a readiness set: the device marks sessions that name it (SharedSession::rx_set) there, when they
-       // have octets, instead of ringing their pairs -> session: its number; descriptors: memfd of a
-       // SharedChannel (of which the device is the one who marks), eventfd that it writes
+           // have octets, instead of ringing their pairs -> session: its number; descriptors: memfd of a
+           // SharedChannel (of which the device is the one who marks), eventfd that it writes
 };
 
 struct LinkRequest {

@@ -16,17 +16,18 @@
 // Neither side trusts the other: each keeps its own counts privately and reads only the other's count from
 // here, checked against the ring's size. Counts are octets since the beginning, modulo 2^32.
 //
-// Receive doorbell. The device, having published rx_tail: if rx_armed.exchange(0): rx_rung = 1, one octet into
-// the pair. The client, having emptied the ring: if rx_rung: take the octet, rx_rung = 0; then
+// Receive doorbell. The device, having published rx_tail: if rx_armed.exchange(0): rx_rung = 1, one octet
+// into the pair. The client, having emptied the ring: if rx_rung: take the octet, rx_rung = 0; then
 // rx_armed.exchange(1), look at rx_tail again; if bytes came meanwhile, either read on, or notify() and leave
-// them: a device that is notified rings for octets in the ring if rx_armed is 1. Now and then an octet comes for
-// bytes that have been read already: a look at the empty ring takes it.
+// them: a device that is notified rings for octets in the ring if rx_armed is 1. Now and then an octet comes
+// for bytes that have been read already: a look at the empty ring takes it.
 //
-// Send doorbell. The client, the ring being full: stuff the pair (not writable from now on), whatever tx_armed
-// says, since the device may be about to take the last stuffing; tx_armed.exchange(1); look at tx_head again, and
-// notify() if there is room by now. The device, having published tx_head with a quarter of the ring free: if
-// tx_armed.exchange(0), take the stuffing out of the pair (which wakes waiters for EPOLLOUT). The other order would
-// now and then leave a client stuffed and unarmed. Writable may be said too early, never too late.
+// Send doorbell. The client, the ring being full: stuff the pair (not writable from now on), whatever
+// tx_armed says, since the device may be about to take the last stuffing; tx_armed.exchange(1); look at
+// tx_head again, and notify() if there is room by now. The device, having published tx_head with a quarter of
+// the ring free: if tx_armed.exchange(0), take the stuffing out of the pair (which wakes waiters for
+// EPOLLOUT). The other order would now and then leave a client stuffed and unarmed. Writable may be said too
+// early, never too late.
 //
 // Exchanges, because each finds what the other's published before; without them it would take fences.
 //
@@ -92,7 +93,8 @@ struct SharedSession {
   std::atomic<uint32_t> rx_starved;  // 1: the device has more than fits; notify() once there is room
   std::atomic<uint32_t> tx_armed;
   std::atomic<uint32_t> notified;
-  std::atomic<uint32_t> rx_set;  // by the client: the readiness set (link.h) to mark instead of the octet; 0: none
+  std::atomic<uint32_t>
+      rx_set;  // by the client: the readiness set (link.h) to mark instead of the octet; 0: none
 
   // Written by the device before `state` says connected (release) and never after.
   alignas(64) sockaddr_storage local;

@@ -93,8 +93,8 @@ class HandleTable {
     shard.head = slot;
   }
 
-  // Visits every live object; those that begin or end meanwhile may be met or missed, and an object met may be
-  // somebody else's by the time it is looked at.
+  // Visits every live object; those that begin or end meanwhile may be met or missed, and an object met may
+  // be somebody else's by the time it is looked at.
   template <class Visit>
   void for_each(Visit visit) noexcept {
     const uint32_t slots = capacity();

@@ -10,7 +10,7 @@ import type { Readable } from "node:stream";
 import { waitForPort } from "../../loadtest/support/network.ts";
 import { type Lines, linesOfStream } from "../support/lines.ts";
 import { fileScope, type Scope, temporaryFolder, withPatience } from "../support/scope.ts";
-import { program as toedProgram, Toed } from "../toed/daemon.ts";
+import { Toed, program as toedProgram } from "../toed/daemon.ts";
 
 export const mangoRun = process.env["MANGO_RUN"] ?? join(dirname(toedProgram), "mango-run");
 
