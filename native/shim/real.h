@@ -21,7 +21,8 @@
 
 namespace mango::shim {
 
-// clang-format off: it finds no rest on this list
+// The formatter finds no rest on this list.
+// clang-format off
 #define MANGO_SHIM_FUNCTIONS(X)                                                               \
   X(socket) X(bind) X(listen) X(accept4) X(connect) X(shutdown) X(close) X(close_range)       \
   X(closefrom) X(dup) X(dup2) X(dup3) X(fcntl) X(ioctl) X(getsockname) X(getpeername)         \
