@@ -117,6 +117,13 @@ Io Stream::take_error() noexcept {
   return io == Io::failed ? Io::reset : io;
 }
 
+bool Stream::has_unread() const noexcept {
+  if (socket_ == nullptr || engine_->ipc() == nullptr || engine_->socket_get_num_avail == nullptr)
+    return false;
+  int bytes = 0;
+  return engine_->socket_get_num_avail(socket_, &bytes) == MANGO_STATUS_OK && bytes > 0;
+}
+
 void Stream::set_no_delay() noexcept {
   const int on = 1;
   if (socket_ != nullptr) (void)engine_->socket_set_option(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

@@ -97,6 +97,9 @@ class Stream {
   [[nodiscard]] int fd() const noexcept { return fd_; }
   // Whether its device was reset when that era began. A Unix socket has no device.
   [[nodiscard]] bool older_than(uint32_t era) const noexcept { return socket_ != nullptr && era_ != era; }
+  // Whether bytes are there that no event has told of yet. Asked only on a device, whose events come in no
+  // order of time; elsewhere false.
+  [[nodiscard]] bool has_unread() const noexcept;
   // The error that waits for the next call: `reset` or `device`, else `ok`. Takes it.
   [[nodiscard]] Io take_error() noexcept;
   // The address on our side; empty for a Unix socket.

@@ -96,11 +96,15 @@ UpstreamConnection* ServerPool::acquire(UpstreamUse use) {
 }
 
 UpstreamConnection* ServerPool::take_idle() noexcept {
-  if (idle_.empty()) return nullptr;
-  UpstreamConnection* connection = idle_.back();
-  idle_.pop_back();
-  --counters_.idle;
-  return connection;
+  for (size_t i = idle_.size(); i-- > 0;) {
+    UpstreamConnection* connection = idle_[i];
+    if (connection->stream().has_unread())
+      continue;  // it spoke unasked: its own turn, still to come, ends it
+    idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
+    --counters_.idle;
+    return connection;
+  }
+  return nullptr;
 }
 
 UpstreamConnection* ServerPool::least_loaded(UpstreamUse use) const noexcept {
