@@ -6,7 +6,9 @@ import { freePort } from "../../loadtest/support/network.ts";
 import type { Scope } from "../support/scope.ts";
 import { type Shim, shims, unlessInstalled } from "./shim.ts";
 
-const volume = 24 * 1024 * 1024;
+// iperf3 stops when so much has been sent, and leaves what is still in the sockets' buffers (4 MiB and more each way)
+// unread.
+const volume = 128 * 1024 * 1024;
 
 interface Sum {
   readonly bytes: number;
@@ -26,7 +28,7 @@ async function iperf3(scope: Scope, shim: Shim, options: readonly string[]): Pro
   const { end } = JSON.parse(said) as Report;
   // Both directions end when one of them is through; how far the other came by then is nobody's promise.
   const bytes = end.sum_received.bytes + (end.sum_received_bidir_reverse?.bytes ?? 0);
-  assert.ok(bytes > volume / 2, `${bytes} octets arrived`);
+  assert.ok(bytes > volume / 4, `${bytes} octets arrived`);
   const { received, accepted } = shim.sums;
   assert.ok(received - before.received >= bytes && accepted > before.accepted, shim.log);
 }
