@@ -59,6 +59,7 @@ for (const shim of shims) {
     const amount = ["--num", "8M", "--parallel", "2", "--full-duplex"];
     const said = await shim.run(t, "iperf", ["--client", "127.0.0.1", "--port", port, ...amount]);
     assert.match(said, /\d+(\.\d+)? [MG]bits\/sec/);
-    assert.ok(shim.sums.sent >= 2 * 8 * 1024 * 1024, shim.log);
+    // Of four transfers of 8 MiB: those under way when the client has got its own are cut.
+    assert.ok(shim.sums.sent >= 8 * 1024 * 1024, `${said}\n${shim.log}`);
   });
 }
