@@ -218,7 +218,7 @@ TEST_F(IpcIceoryxDaemon, a_forked_child_has_a_runtime_of_its_own) {
   const int status = in_child([&] {
     const auto client = connect_to(path_);
     // The leak check of a child that ends in exit() does not see this stack.
-    static const void* reachable = nullptr;
+    static const void* volatile reachable = nullptr;
     reachable = client.get();
     if (ask(*client, "parent") != "parent=" || reachable == nullptr) return 1;
     const pid_t child = fork();
