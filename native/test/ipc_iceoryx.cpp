@@ -16,6 +16,12 @@
 
 #include "ipc_support.h"
 
+// The leak check of a forked child that ends in exit() sees neither its parent's stack nor its threads.
+static bool leaks_are_looked_for = true;
+extern "C" int __lsan_is_turned_off() {  // NOLINT: LeakSanitizer's name
+  return leaks_are_looked_for ? 0 : 1;
+}
+
 namespace {
 
 using namespace mango::ipc;
@@ -217,10 +223,8 @@ TEST_F(IpcIceoryxDaemon, a_forked_child_has_a_runtime_of_its_own) {
   const ServerProcess server(path_);
   const int status = in_child([&] {
     const auto client = connect_to(path_);
-    // The leak check of a child that ends in exit() does not see this stack.
-    static const void* volatile reachable = nullptr;
-    reachable = client.get();
-    if (ask(*client, "parent") != "parent=" || reachable == nullptr) return 1;
+    if (ask(*client, "parent") != "parent=") return 1;
+    leaks_are_looked_for = false;
     const pid_t child = fork();
     if (child == 0) {
       const bool right = ask(*client, "child") == "child=";
