@@ -27,7 +27,7 @@ Stages
 const kSanitizerOptions = {
   ASAN_OPTIONS: "detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1",
   UBSAN_OPTIONS: "print_stacktrace=1:halt_on_error=1",
-  TSAN_OPTIONS: `halt_on_error=1:second_deadlock_stack=1:die_after_fork=0:suppressions=${join(root, "native/test/tsan.supp")}`,
+  TSAN_OPTIONS: `halt_on_error=1:second_deadlock_stack=1:suppressions=${join(root, "native/test/tsan.supp")}`,
 };
 const kSanitizerTest = "test/e2e/sanitizer.test.ts";
 const kTestTimeoutMs = 300_000;

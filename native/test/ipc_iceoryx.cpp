@@ -110,6 +110,9 @@ class IpcIceoryx : public testing::Test {
 class IpcIceoryxDaemon : public IpcIceoryx {
  protected:
   void SetUp() override {
+#ifdef __SANITIZE_THREAD__
+    GTEST_SKIP() << "ThreadSanitizer lets no child of fork() start the threads of iceoryx's runtime";
+#endif
     IpcIceoryx::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     daemon_ = std::make_unique<Daemon>();
