@@ -166,7 +166,9 @@ int Session::available() noexcept {
   uint32_t ready = 0;
   if (!ready_octets(ready)) return -1;
   if (ready != 0) return static_cast<int>(ready);
-  if (device_is_gone() || state() == SharedState::reset) return fail(kDeviceReset);
+  // Who waits in a readiness set is told of a hang-up there, and need not ask for it.
+  const bool told = set_.load(std::memory_order_relaxed) != nullptr;
+  if ((!told && device_is_gone()) || state() == SharedState::reset) return fail(kDeviceReset);
   return 0;
 }
 
