@@ -83,17 +83,20 @@ mango_status_e Session::tell(mango_ipc_msg_e type) noexcept {
 
 int Session::unacknowledged() noexcept {
   if (device_is_gone()) return fail(kDeviceReset);
-  if (is_over()) {
+  const auto fail_over = [this] {
     const int error = over_error();
     return fail(error != 0 ? error : ECONNRESET);
-  }
+  };
+  if (is_over()) return fail_over();
   // The ring first: octets on their way to TCP are then counted twice rather than not at all.
   uint32_t room = 0;
   if (!send_room(room)) return -1;
   LinkRequest request{};
   request.op = LinkOp::queued;
   LinkReply reply{};
-  if (const mango_status_e status = ask(request, reply); status != MANGO_STATUS_OK) return fail(-status);
+  const mango_status_e status = ask(request, reply);
+  if (status != MANGO_STATUS_OK && is_over()) return fail_over();  // it ended while we asked
+  if (status != MANGO_STATUS_OK) return fail(-status);
   int32_t queued = 0;
   if (reply.length >= sizeof(queued)) std::memcpy(&queued, reply.payload, sizeof(queued));
   return static_cast<int>(memory_.tx_bytes - room) + queued;
