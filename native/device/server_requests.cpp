@@ -166,7 +166,7 @@ bool Device::serve_renew(ServerClient& client, ServerSession& session, LinkReply
                                          session.family()};
   const uint64_t account = session.account;
   const std::vector<uint64_t> owners = session.owners();
-  session.end(End::abort);
+  session.abort();
   forget_but_id(session);
   Descriptor tcp;
   errno = make_tcp(client, identity.family, tcp);
