@@ -245,8 +245,7 @@ int ReadySet::collect(epoll_event* events, int count, int most) noexcept {
   for (size_t left = queued_; left != 0 && count < most; --left) {
     Member& member = *first_;
     unlink(member);
-    // Whoever empties a ring arms its doorbell: what comes next is marked.
-    if ((member.wanted.events & EPOLLIN) == 0 || member.session.ring_empty()) continue;
+    if ((member.wanted.events & EPOLLIN) == 0 || member.session.rests()) continue;
     count = report(member, EPOLLIN, events, count, most);
     if ((member.wanted.events & EPOLLET) == 0) put_last(member);
   }

@@ -117,6 +117,7 @@ class Session final : public Live<Session> {
   [[nodiscard]] int end_of_receiving(bool pair_over) noexcept;
   [[nodiscard]] bool rearm() noexcept;
   [[nodiscard]] bool ring_empty() const noexcept;
+  [[nodiscard]] bool rests() noexcept;
   [[nodiscard]] bool spin() noexcept;
   void take_octet() noexcept;
   void left_over(uint32_t left) noexcept;

@@ -62,6 +62,15 @@ bool Session::ring_empty() const noexcept {
          memory_.shared->rx_head.load(std::memory_order_relaxed);
 }
 
+// Whether the ring is empty and its doorbell armed, so that what comes next is told. A device may disarm it
+// and tell of octets when they have been read already: whoever is told has to arm it again, as recv() does.
+bool Session::rests() noexcept {
+  if (!ring_empty()) return false;
+  if (memory_.shared->rx_armed.load(std::memory_order_relaxed) != 0) return true;
+  memory_.shared->rx_armed.exchange(1, std::memory_order_seq_cst);
+  return ring_empty();
+}
+
 // What is there, as much as fits. Emptying the ring arms the doorbell.
 ssize_t Session::take_ready(IovCursor& to) noexcept {
   SharedSession& shared = *memory_.shared;

@@ -19,8 +19,9 @@
 // Receive doorbell. The device, having published rx_tail: if rx_armed.exchange(0): rx_rung = 1, one octet
 // into the pair. The client, having emptied the ring: if rx_rung: take the octet, rx_rung = 0; then
 // rx_armed.exchange(1), look at rx_tail again; if bytes came meanwhile, either read on, or notify() and leave
-// them: a device that is notified rings for octets in the ring if rx_armed is 1. Now and then an octet comes
-// for bytes that have been read already: a look at the empty ring takes it.
+// them: a device that is notified rings for octets in the ring if rx_armed is 1. Now and then an octet or a
+// mark (ReadySet) comes for bytes that have been read already: whoever finds the ring empty arms the doorbell
+// again, and takes the octet.
 //
 // Send doorbell. The client, the ring being full: stuff the pair (not writable from now on), whatever
 // tx_armed says, since the device may be about to take the last stuffing; tx_armed.exchange(1); look at

@@ -59,6 +59,7 @@
 #define MANGO_ENGINE_EXTENSIONS(X) \
   X(socket_set_tls_keys)           \
   X(socket_get_num_avail)          \
+  X(tcp_epoll_set_exclusive)       \
   X(tcp_reset)                     \
   X(tcp_register_reset)            \
   X(tcp_get_address)               \

@@ -38,6 +38,8 @@ const char* Loop::start() noexcept {
   if (epoll_ < 0 || wake_ < 0) return "no file descriptor left for an event loop";
   if (engine_.tcp_epoll_create(engine_.tcp(), epoll_) != MANGO_STATUS_OK)
     return "the engine refuses an epoll instance";
+  if (engine_.tcp_epoll_set_exclusive != nullptr)
+    (void)engine_.tcp_epoll_set_exclusive(engine_.tcp(), epoll_);
   epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
   if (engine_.tcp_epoll_ctl(engine_.tcp(), epoll_, EPOLL_CTL_ADD, wake_, &event) != MANGO_STATUS_OK)
     return "the engine's epoll refuses an ordinary file descriptor";
