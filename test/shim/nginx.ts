@@ -2,10 +2,11 @@
 // nginx under the shim: a master and two workers that serve a folder, in the clear and over TLS.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort, waitForPort } from "../../loadtest/support/network.ts";
 import { CertificateAuthority } from "../support/certificates.ts";
+import { textOf } from "../support/lines.ts";
 import { eventually, type Scope, temporaryFolder } from "../support/scope.ts";
 import type { Shim, Started } from "./shim.ts";
 
@@ -110,7 +111,7 @@ http {
   }
 
   get log(): string {
-    return existsSync(this.#log) ? readFileSync(this.#log, "utf8") : "";
+    return textOf(this.#log);
   }
 
   get #log(): string {
@@ -123,7 +124,7 @@ http {
 
   // The master that is in charge.
   get master(): number {
-    return existsSync(this.#pidFile) ? Number(readFileSync(this.#pidFile, "utf8")) : 0;
+    return Number(textOf(this.#pidFile));
   }
 
   // Waits until another master is in charge, with workers of its own; resolves with its process id.
@@ -138,7 +139,6 @@ http {
 }
 
 export function workersOf(master: number): number[] {
-  const path = `/proc/${master}/task/${master}/children`;
-  const names = existsSync(path) ? readFileSync(path, "utf8").trim().split(" ") : [];
+  const names = textOf(`/proc/${master}/task/${master}/children`).trim().split(" ");
   return names.filter((name) => name !== "").map(Number);
 }

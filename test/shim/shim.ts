@@ -4,11 +4,11 @@
 import assert from "node:assert/strict";
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { waitForPort } from "../../loadtest/support/network.ts";
-import { type Lines, linesOfStream } from "../support/lines.ts";
+import { type Lines, linesOfStream, textOf } from "../support/lines.ts";
 import { fileScope, type Scope, temporaryFolder, withPatience } from "../support/scope.ts";
 import { Toed, program as toedProgram } from "../toed/daemon.ts";
 
@@ -165,7 +165,7 @@ export class Shim {
   }
 
   get log(): string {
-    return existsSync(this.#log) ? readFileSync(this.#log, "utf8") : "";
+    return textOf(this.#log);
   }
 
   // Of all processes that have ended so far.

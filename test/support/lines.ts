@@ -1,9 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lines that arrive over time, from a child's output or from a growing file, and waiting for one of them.
-import { closeSync, existsSync, openSync, readSync, watch } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, readSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { type Scope, withPatience } from "./scope.ts";
+
+// What a file holds that others may take away at any time; "": it is not there.
+export function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const gone = ["ENOENT", "ESRCH"]; // the latter: of a process in /proc
+    if (gone.includes((error as NodeJS.ErrnoException).code ?? "")) return "";
+    throw error;
+  }
+}
 
 export class Lines {
   readonly all: string[] = [];
