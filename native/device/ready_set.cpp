@@ -39,6 +39,17 @@ struct ReadySet::Member {
   int place = 0;
 };
 
+// What one wait() has found. Threads may be in several.
+struct ReadySet::Found {
+  epoll_event* const events;
+  const int most;
+  const uint64_t call;
+  int count = 0;
+
+  [[nodiscard]] int room() const noexcept { return most - count; }
+  void report(Member& member, uint32_t ready) noexcept;
+};
+
 void ReadySet::Free::operator()(void* memory) const noexcept {
   std::free(memory);
 }
@@ -200,78 +211,80 @@ void ReadySet::unlink(Member& member) noexcept {
 int ReadySet::wait(epoll_event* events, int most, int timeout_ms) noexcept {
   const int64_t deadline_ns = timeout_ms > 0 ? deadline_in(int64_t{timeout_ms} * 1'000'000) : 0;
   for (;;) {
-    int count = 0;
-    {
-      const std::lock_guard lock(mutex_);
-      ++call_;
-      count = collect(events, 0, most - most / 8);  // room for what the descriptors have to tell
-    }
-    if (count == most) return count;
-    const int native = raw_wait(epfd_, events + count, most - count, count != 0 ? 0 : timeout_ms);
-    if (native <= 0) return count != 0 ? count : native;
-    const std::lock_guard lock(mutex_);
-    count = settle(events, count, native, most);
+    std::unique_lock lock(mutex_);
+    Found found{events, most, ++call_};
+    gather(found, most - most / 8);  // room for what the descriptors have to tell
+    if (found.room() == 0) return most;
+    ++waiting_;
+    lock.unlock();
+    const bool idle = found.count == 0;
+    const int native = raw_wait(epfd_, events + found.count, found.room(), idle ? timeout_ms : 0);
+    lock.lock();
+    --waiting_;
+    if (native <= 0) return idle ? native : found.count;
+    settle(found, native);
     // The bell may have rung for what another thread has taken.
-    if (count != 0 || timeout_ms == 0) return count;
+    if (found.count != 0 || timeout_ms == 0) return found.count;
     if (timeout_ms > 0) timeout_ms = static_cast<int>((left_until(deadline_ns) + 999'999) / 1'000'000);
   }
 }
 
 // The bell and the inner set give way to what they stand for.
-int ReadySet::settle(epoll_event* events, int count, int native, int most) noexcept {
+void ReadySet::settle(Found& found, int native) noexcept {
   bool rung = false;
   bool inner = false;
-  const int end = count + native;
-  for (int i = count; i < end; ++i) {
-    const void* who = events[i].data.ptr;
+  const int end = found.count + native;
+  for (int i = found.count; i < end; ++i) {
+    const void* who = found.events[i].data.ptr;
     rung = rung || who == &bell_;
     inner = inner || who == &inner_;
-    if (who != &bell_ && who != &inner_) events[count++] = events[i];
+    if (who != &bell_ && who != &inner_) found.events[found.count++] = found.events[i];
   }
-  if (inner) count = collect_native(events, count, most);
-  if (rung) count = collect(events, count, most);
-  return count;
+  if (inner) collect_native(found);
+  if (rung) gather(found, found.most);
 }
 
-// Asks for the bell first and looks then: whatever is marked behind our back rings.
-int ReadySet::collect(epoll_event* events, int count, int most) noexcept {
-  if (inherited()) return count;
+// Whoever is going to sleep asks for the bell first and looks then: whatever is marked behind our back rings.
+// While all are busy nobody is rung for, and what was marked meanwhile is found in the next call.
+void ReadySet::gather(Found& found, int most) noexcept {
+  if (inherited()) return;
+  collect(found, most);
+  if (found.count != 0 && waiting_ == 0) return;
   channel_->asleep.exchange(1, std::memory_order_seq_cst);
+  collect(found, most);
+}
+
+void ReadySet::collect(Found& found, int most) noexcept {
   if (channel_marked(*channel_)) {
     channel_take(*channel_, [this](uint32_t id) {
       if (members_[id]) put_last(*members_[id]);
     });
   }
-  for (size_t left = queued_; left != 0 && count < most; --left) {
+  for (size_t left = queued_; left != 0 && found.count < most; --left) {
     Member& member = *first_;
     unlink(member);
     if ((member.wanted.events & EPOLLIN) == 0 || member.session.rests()) continue;
-    count = report(member, EPOLLIN, events, count, most);
+    found.report(member, EPOLLIN);
     if ((member.wanted.events & EPOLLET) == 0) put_last(member);
   }
-  return count;
 }
 
-int ReadySet::collect_native(epoll_event* events, int count, int most) noexcept {
+void ReadySet::collect_native(Found& found) noexcept {
   epoll_event native[kNativeEvents];
-  const int n = raw_wait(inner_.get(), native, std::min(most - count, kNativeEvents), 0);
-  for (int i = 0; i < n; ++i) {
-    Member* member = members_[native[i].data.u64 % kMaxSessions];
-    if (member) count = report(*member, native[i].events, events, count, most);
-  }
-  return count;
+  const int n = raw_wait(inner_.get(), native, std::min(found.room(), kNativeEvents), 0);
+  for (int i = 0; i < n; ++i)
+    if (Member* member = members_[native[i].data.u64 % kMaxSessions]) found.report(*member, native[i].events);
 }
 
-int ReadySet::report(Member& member, uint32_t ready, epoll_event* events, int count, int most) noexcept {
-  if (member.call == call_) {
+void ReadySet::Found::report(Member& member, uint32_t ready) noexcept {
+  if (member.call == call) {
     events[member.place].events |= ready;
-    return count;
+    return;
   }
-  if (count == most) return count;
-  member.call = call_;
+  if (room() == 0) return;
+  member.call = call;
   member.place = count;
-  events[count] = {ready, member.wanted.data};
-  return count + 1;
+  events[count++] = {ready, member.wanted.data};
 }
 
 }  // namespace mango::device

@@ -49,6 +49,7 @@ class ReadySet {
 
  private:
   struct Member;
+  struct Found;
   struct Free {
     void operator()(void* memory) const noexcept;
   };
@@ -62,10 +63,10 @@ class ReadySet {
   void remove(Session& session) noexcept;
   void put_last(Member& member) noexcept;
   void unlink(Member& member) noexcept;
-  [[nodiscard]] int collect(epoll_event* events, int count, int most) noexcept;
-  [[nodiscard]] int collect_native(epoll_event* events, int count, int most) noexcept;
-  [[nodiscard]] int settle(epoll_event* events, int count, int native, int most) noexcept;
-  [[nodiscard]] int report(Member& member, uint32_t ready, epoll_event* events, int count, int most) noexcept;
+  void gather(Found& found, int most) noexcept;
+  void collect(Found& found, int most) noexcept;
+  void collect_native(Found& found) noexcept;
+  void settle(Found& found, int native) noexcept;
 
   const int epfd_;
   ClientLink* const link_;  // a reference
@@ -83,6 +84,7 @@ class ReadySet {
   Member* last_ = nullptr;
   size_t queued_ = 0;
   uint64_t call_ = 0;  // of wait(): one report for a session in each
+  int waiting_ = 0;    // threads that may be asleep
 };
 
 }  // namespace mango::device

@@ -74,6 +74,7 @@ void Device::run() {
       spin_.found_work();
     else if (!spin_.again(core_.settings.spin_us))
       asleep = fall_asleep();
+    core_.ready.ring();
     const int n = ::epoll_wait(core_.epoll.get(), events, kEventsPerTurn, asleep ? sleep_ms() : 0);
     if (asleep) wake_up();
     if (n > 0) spin_.found_work();

@@ -103,9 +103,9 @@ void ServerSession::publish_rx(uint32_t bytes) noexcept {
 bool ServerSession::mark_ready() noexcept {
   const uint32_t number = shared_->rx_set.load(std::memory_order_relaxed);
   if (number == 0) return false;
-  const ServerReadySets::Set* set = core_.ready.find(number);
+  ServerReadySets::Set* set = core_.ready.find(number);
   if (!set || !owned_by(set->client)) return false;
-  ServerReadySets::mark(*set, id());
+  core_.ready.mark(*set, id());
   return true;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <new>
+#include <utility>
 
 #include "device/server_limits.h"
 
@@ -37,8 +38,14 @@ void ServerReadySets::drop(uint64_t client) noexcept {
     if (set && set->client == client) set.reset();
 }
 
-void ServerReadySets::mark(const Set& set, uint32_t id) noexcept {
-  if (channel_mark(*set.channel, id)) (void)::eventfd_write(set.bell.get(), 1);
+void ServerReadySets::mark(Set& set, uint32_t id) noexcept {
+  if (channel_mark(*set.channel, id)) set.to_ring = any_to_ring_ = true;
+}
+
+void ServerReadySets::ring() noexcept {
+  if (!std::exchange(any_to_ring_, false)) return;
+  for (auto& set : sets_)
+    if (set && std::exchange(set->to_ring, false)) (void)::eventfd_write(set->bell.get(), 1);
 }
 
 }  // namespace mango::device
