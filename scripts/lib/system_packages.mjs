@@ -49,6 +49,7 @@ const kOffload = [
   { name: "iproute2", present: program("ip") },
   { name: "python3", present: program("python3") },
   { name: "wrk", present: program("wrk") },
+  { name: "valgrind", present: program("valgrind") },
 ];
 const kBrowser = { name: "chromium", present: program("chromium") };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tests' own C programs, compiled when they are needed: a client of the device, and Unix sockets of kinds that
+// The tests' own C programs, compiled when they are needed: clients of the device, and Unix sockets of kinds that
 // Node does not speak. CFLAGS are added: where the library has a sanitizer in it, they need it as well.
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
@@ -20,12 +20,13 @@ function compile(scope: Scope, source: string, libraries: readonly string[]): st
   return output;
 }
 
+const libmango = ["-L", libraryFolder, "-lmango", `-Wl,-rpath,${libraryFolder}`];
+
 export class DeviceClients {
   readonly #program: string;
 
   constructor(scope: Scope) {
-    const libraries = ["-L", libraryFolder, "-lmango", `-Wl,-rpath,${libraryFolder}`];
-    this.#program = compile(scope, "device_client.c", libraries);
+    this.#program = compile(scope, "device_client.c", libmango);
   }
 
   start(
@@ -47,6 +48,11 @@ export class DeviceClients {
     const line = await client.says("listening");
     return { client, port: Number(line.split(" ")[1]) };
   }
+}
+
+// The path of a program that opens and closes sessions (cycles.c says how).
+export function cyclesProgram(scope: Scope): string {
+  return compile(scope, "cycles.c", libmango);
 }
 
 export class OddSockets {
