@@ -76,6 +76,13 @@ bool parse_path(std::string_view path, Endpoint& endpoint) {
   return path.starts_with('[') ? parse_bracketed(path, endpoint) : parse_host(path, endpoint);
 }
 
+bool parse_path_of(mango_ipc_prot_e protocol, const std::string& path, Endpoint& endpoint, Failure& failure) {
+  if (parse_path(path, endpoint) && endpoint.protocol == protocol) return true;
+  const char* what = protocol == MANGO_IPC_PROT_ICEORYX ? "name of iceoryx's" : "address of gRPC's";
+  failure = {MANGO_STATUS_INVALID_ARGUMENT, '"' + path + "\" is no " + what};
+  return false;
+}
+
 std::string path_of(const Endpoint& endpoint) {
   if (endpoint.protocol == MANGO_IPC_PROT_ICEORYX) return std::string(kIceoryxPrefix) + endpoint.name;
   const bool brackets = endpoint.host.find(':') != std::string::npos;

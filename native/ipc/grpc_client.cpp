@@ -2,27 +2,28 @@
 #include "ipc/grpc_client.h"
 
 #include <atomic>
-#include <new>
 
+#include "ipc/encoded_client.h"
 #include "ipc/grpc_channel.h"
 
 namespace mango::ipc {
 
 namespace {
 
-constexpr auto kPostTimeout = std::chrono::seconds(1);  // to connect, or for room in the socket's buffer
-
-class GrpcClient final : public ControlClient {
+class GrpcClient final : public EncodedClient {
  public:
   explicit GrpcClient(Endpoint endpoint)
       : endpoint_(std::move(endpoint)), channel_(new GrpcChannel(endpoint_)) {}
   ~GrpcClient() override;
 
-  [[nodiscard]] mango_status_e call(const Request& request, Response& response,
-                                    int timeout_ms) noexcept override;
-  [[nodiscard]] mango_status_e post(const Request& request) noexcept override;
-
  private:
+  [[nodiscard]] mango_status_e exchange(std::string_view message, std::string& answer,
+                                        Deadline deadline) override {
+    return channel().call(message, answer, deadline);
+  }
+  [[nodiscard]] mango_status_e deliver(std::string_view message, Deadline deadline) override {
+    return channel().post(message, deadline);
+  }
   GrpcChannel& channel();
 
   const Endpoint endpoint_;
@@ -40,33 +41,6 @@ GrpcChannel& GrpcClient::channel() {
     return *fresh.release();
   }
   return *seen;
-}
-
-mango_status_e GrpcClient::call(const Request& request, Response& response, int timeout_ms) noexcept {
-  try {
-    const std::string message = encode(request);
-    if (message.size() > kMaxMessageBytes) return MANGO_STATUS_INVALID_ARGUMENT;
-    std::string answer;
-    const auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
-    const mango_status_e status = channel().call(message, answer, deadline);
-    if (status != MANGO_STATUS_OK) return status;
-    std::optional<Response> decoded = decode_response(answer);
-    if (!decoded) return MANGO_STATUS_IPC_UNAVAILABLE;
-    response = std::move(*decoded);
-    return MANGO_STATUS_OK;
-  } catch (const std::bad_alloc&) {
-    return MANGO_STATUS_NO_MEMORY;
-  }
-}
-
-mango_status_e GrpcClient::post(const Request& request) noexcept {
-  try {
-    const std::string message = encode(request);
-    if (message.size() > kMaxMessageBytes) return MANGO_STATUS_INVALID_ARGUMENT;
-    return channel().post(message, Clock::now() + kPostTimeout);
-  } catch (const std::bad_alloc&) {
-    return MANGO_STATUS_NO_MEMORY;
-  }
 }
 
 GrpcClient::~GrpcClient() {

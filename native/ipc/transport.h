@@ -25,6 +25,15 @@ struct Endpoint {
 // "host:port", "[v6]:port", "iceoryx:NAME".
 [[nodiscard]] std::string path_of(const Endpoint& endpoint);
 
+// A status and a sentence.
+struct Failure {
+  mango_status_e status = MANGO_STATUS_OK;
+  std::string message;
+};
+// False with a failure for another protocol's path, too.
+[[nodiscard]] bool parse_path_of(mango_ipc_prot_e protocol, const std::string& path, Endpoint& endpoint,
+                                 Failure& failure);
+
 class ControlClient {
  public:
   virtual ~ControlClient() = default;
@@ -47,11 +56,7 @@ class ControlServer {
   [[nodiscard]] virtual const std::string& path() const noexcept = 0;
 };
 
-// Null on failure, with a status and a sentence.
-struct Failure {
-  mango_status_e status = MANGO_STATUS_OK;
-  std::string message;
-};
+// Null on failure.
 [[nodiscard]] std::unique_ptr<ControlClient> open_client(const std::string& path, Failure& failure);
 [[nodiscard]] std::unique_ptr<ControlServer> open_server(const std::string& path, Serve serve,
                                                          Failure& failure);

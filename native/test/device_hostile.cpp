@@ -105,24 +105,12 @@ TEST_F(DeviceHostile, writes_nonsense_where_only_the_device_writes) {
 }
 
 TEST_F(DeviceHostile, changes_what_it_sends_after_closing) {
-  const Peer listening = Peer::listening();
-  const int little = 4096;
-  setsockopt(listening.fd(), SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
-  RawSession session = connect(listening.port());
-  const Peer peer = listening.accept();
-  const std::string data(kRingBytes, 'x');
-  size_t sent = 0;
-  for (int idle = 0; idle < 50; ++idle) {
-    const size_t n = session.put(data.data(), data.size());
-    sent += n;
-    if (n != 0) idle = 0;
-    ::poll(nullptr, 0, 1);
-  }
+  auto [session, peer, sent] = choked();
   session.close();
   EXPECT_EQ("1", config("sessions.open"));
   session.shared->tx_tail.store(0x80000000U);
   link->mark(session.id);
-  EXPECT_EQ(sent, peer.read(sent + 1).size());
+  EXPECT_EQ(sent, peer.read(sent.size() + 1));
   EXPECT_TRUE(has_sessions(0));
 }
 

@@ -8,15 +8,6 @@ using namespace device_test;
 
 namespace {
 
-std::string pattern(size_t length, uint32_t seed = 1) {
-  std::string text(length, '\0');
-  for (char& octet : text) {
-    seed = seed * 1664525 + 1013904223;
-    octet = static_cast<char>(seed >> 24);
-  }
-  return text;
-}
-
 class DeviceServer : public DeviceTest {
  protected:
   // An accepted session and its peer.
@@ -242,37 +233,15 @@ TEST_F(DeviceServer, sends_what_is_queued_before_a_close) {
 }
 
 TEST_F(DeviceServer, drains_a_closed_session_to_a_slow_reader) {
-  const Peer listening = Peer::listening();
-  const int little = 4096;
-  setsockopt(listening.fd(), SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
-  RawSession session = connect(listening.port());
-  const Peer peer = listening.accept();
-  const std::string data = pattern(6 << 20);
-  size_t sent = 0;
-  for (int idle = 0; idle < 50; ++idle) {
-    const size_t n = session.put(data.data() + sent, data.size() - sent);
-    sent += n;
-    if (n != 0) idle = 0;
-    ::poll(nullptr, 0, 1);
-  }
-  ASSERT_LT(sent, data.size());
+  auto [session, peer, sent] = choked();
   session.close();
   EXPECT_EQ("1", config("sessions.open"));
-  EXPECT_EQ(data.substr(0, sent), peer.read(data.size()));
+  EXPECT_EQ(sent, peer.read(sent.size() + 1));
   EXPECT_TRUE(has_sessions(0));
 }
 
 TEST_F(DeviceServer, gives_up_a_closed_session_whose_peer_reads_nothing) {
-  const Peer listening = Peer::listening();
-  const int little = 4096;
-  setsockopt(listening.fd(), SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
-  RawSession session = connect(listening.port());
-  const Peer peer = listening.accept();
-  const std::string data(kRingBytes, 'x');
-  for (int idle = 0; idle < 50; ++idle) {
-    if (session.put(data.data(), data.size()) != 0) idle = 0;
-    ::poll(nullptr, 0, 1);
-  }
+  auto [session, peer, sent] = choked();
   session.close();
   EXPECT_EQ("1", config("sessions.open"));
   EXPECT_EQ(MANGO_STATUS_OK, configure("session.drain_timeout_ms", "10"));
@@ -292,16 +261,7 @@ TEST_F(DeviceServer, resets_what_is_closed_with_unread_bytes) {
 }
 
 TEST_F(DeviceServer, resets_what_is_sent_to_a_closed_session) {
-  const Peer listening = Peer::listening();
-  const int little = 4096;
-  setsockopt(listening.fd(), SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
-  RawSession session = connect(listening.port());
-  const Peer peer = listening.accept();
-  const std::string data(kRingBytes, 'x');
-  for (int idle = 0; idle < 50; ++idle) {
-    if (session.put(data.data(), data.size()) != 0) idle = 0;
-    ::poll(nullptr, 0, 1);
-  }
+  auto [session, peer, sent] = choked();
   session.close();
   EXPECT_EQ("1", config("sessions.open"));
   peer.send("too late");

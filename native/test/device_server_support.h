@@ -46,6 +46,15 @@ inline ipc::Address to_address(const sockaddr_in& from) {
 inline uint16_t port_of(const sockaddr_storage& address) {
   return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
 }
+// Octets that differ from place to place, the same each time.
+inline std::string pattern(size_t length, uint32_t seed = 1) {
+  std::string text(length, '\0');
+  for (char& octet : text) {
+    seed = seed * 1664525 + 1013904223;
+    octet = static_cast<char>(seed >> 24);
+  }
+  return text;
+}
 // The events that came, 0: none in time.
 inline short wait_for(int fd, short events, int ms = kPatienceMs) {
   pollfd watched{fd, events, 0};
@@ -447,6 +456,31 @@ class DeviceTest : public testing::Test {
     EXPECT_NE(0, wait_for(session.fd(), POLLOUT) & POLLOUT);
     EXPECT_EQ(SharedState::connected, session.shared->state.load());
     return session;
+  }
+
+  // A session that has sent all there is room for, of the pattern, to a peer that reads nothing.
+  struct Choked {
+    RawSession session;
+    Peer peer;
+    std::string sent;
+  };
+  Choked choked() {
+    const Peer listening = Peer::listening();
+    const int little = 4096;
+    setsockopt(listening.fd(), SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
+    RawSession session = connect(listening.port());
+    Peer peer = listening.accept();
+    std::string data = pattern(6 << 20);
+    size_t sent = 0;
+    for (int idle = 0; idle < 50; ++idle) {
+      const size_t n = session.put(data.data() + sent, data.size() - sent);
+      sent += n;
+      if (n != 0) idle = 0;
+      ::poll(nullptr, 0, 1);
+    }
+    EXPECT_LT(sent, data.size());
+    data.resize(sent);
+    return {std::move(session), std::move(peer), std::move(data)};
   }
 
   std::unique_ptr<Server> server;

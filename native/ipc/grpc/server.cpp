@@ -221,10 +221,7 @@ extern "C" __attribute__((visibility("default"))) mango::ipc::ControlServer* man
     const std::string& path, mango::ipc::Serve serve, mango::ipc::Failure& failure) {
   using namespace mango::ipc;
   Endpoint endpoint;
-  if (!parse_path(path, endpoint) || endpoint.protocol != MANGO_IPC_PROT_GRPC) {
-    failure = {MANGO_STATUS_INVALID_ARGUMENT, "\"" + path + "\" is no address of gRPC's"};
-    return nullptr;
-  }
+  if (!parse_path_of(MANGO_IPC_PROT_GRPC, path, endpoint, failure)) return nullptr;
   hush();
   auto server = std::make_unique<GrpcServer>(std::move(serve));
   return server->start(std::move(endpoint), failure) ? server.release() : nullptr;

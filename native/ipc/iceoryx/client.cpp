@@ -12,6 +12,7 @@
 
 #include "iceoryx_posh/popo/untyped_client.hpp"
 #include "iceoryx_posh/popo/wait_set.hpp"
+#include "ipc/encoded_client.h"
 #include "ipc/iceoryx/runtime.h"
 
 namespace mango::ipc {
@@ -19,9 +20,8 @@ namespace mango::ipc {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Deadline = Clock::time_point;
+using Deadline = EncodedClient::Deadline;
 
-constexpr auto kPostTimeout = std::chrono::seconds(1);
 constexpr auto kConnectStep =
     std::chrono::milliseconds(2);  // the library tells of no connection; one has to look
 // Requests without an answer. A server's queue holds 1024, and as many clients as it takes (256) may do the
@@ -164,16 +164,15 @@ class Turn {
   Port port_;
 };
 
-class IceoryxClient final : public ControlClient {
+class IceoryxClient final : public EncodedClient {
  public:
   explicit IceoryxClient(std::string name) : name_(std::move(name)), turn_(new Turn(name_)) {}
   ~IceoryxClient() override;
 
-  [[nodiscard]] mango_status_e call(const Request& request, Response& response,
-                                    int timeout_ms) noexcept override;
-  [[nodiscard]] mango_status_e post(const Request& request) noexcept override;
-
  private:
+  [[nodiscard]] mango_status_e exchange(std::string_view message, std::string& answer,
+                                        Deadline deadline) override;
+  [[nodiscard]] mango_status_e deliver(std::string_view message, Deadline deadline) override;
   Turn* turn();
 
   const std::string name_;
@@ -193,37 +192,16 @@ Turn* IceoryxClient::turn() {
   return seen;
 }
 
-mango_status_e IceoryxClient::call(const Request& request, Response& response, int timeout_ms) noexcept {
-  try {
-    const std::string message = encode(request);
-    if (message.size() > kMaxMessageBytes) return MANGO_STATUS_INVALID_ARGUMENT;
-    const Deadline deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
-    Turn* const own = turn();
-    if (!own) return MANGO_STATUS_IPC_UNAVAILABLE;
-    std::string answer;
-    const mango_status_e status =
-        own->take(deadline, [&](Port& port) { return port.call(message, answer, deadline); });
-    if (status != MANGO_STATUS_OK) return status;
-    std::optional<Response> decoded = decode_response(answer);
-    if (!decoded) return MANGO_STATUS_IPC_UNAVAILABLE;
-    response = std::move(*decoded);
-    return MANGO_STATUS_OK;
-  } catch (const std::bad_alloc&) {
-    return MANGO_STATUS_NO_MEMORY;
-  }
+mango_status_e IceoryxClient::exchange(std::string_view message, std::string& answer, Deadline deadline) {
+  Turn* const own = turn();
+  if (!own) return MANGO_STATUS_IPC_UNAVAILABLE;
+  return own->take(deadline, [&](Port& port) { return port.call(message, answer, deadline); });
 }
 
-mango_status_e IceoryxClient::post(const Request& request) noexcept {
-  try {
-    const std::string message = encode(request);
-    if (message.size() > kMaxMessageBytes) return MANGO_STATUS_INVALID_ARGUMENT;
-    const Deadline deadline = Clock::now() + kPostTimeout;
-    Turn* const own = turn();
-    if (!own) return MANGO_STATUS_IPC_UNAVAILABLE;
-    return own->take(deadline, [&](Port& port) { return port.post(message, deadline); });
-  } catch (const std::bad_alloc&) {
-    return MANGO_STATUS_NO_MEMORY;
-  }
+mango_status_e IceoryxClient::deliver(std::string_view message, Deadline deadline) {
+  Turn* const own = turn();
+  if (!own) return MANGO_STATUS_IPC_UNAVAILABLE;
+  return own->take(deadline, [&](Port& port) { return port.post(message, deadline); });
 }
 
 IceoryxClient::~IceoryxClient() {
@@ -239,10 +217,7 @@ extern "C" __attribute__((visibility("default"))) mango::ipc::ControlClient* man
     const std::string& path, mango::ipc::Failure& failure) {
   using namespace mango::ipc;
   Endpoint endpoint;
-  if (!parse_path(path, endpoint) || endpoint.protocol != MANGO_IPC_PROT_ICEORYX) {
-    failure = {MANGO_STATUS_INVALID_ARGUMENT, "\"" + path + "\" is no name of iceoryx's"};
-    return nullptr;
-  }
+  if (!parse_path_of(MANGO_IPC_PROT_ICEORYX, path, endpoint, failure)) return nullptr;
   if (!ensure_runtime(failure)) return nullptr;
   return new IceoryxClient(endpoint.name);
 }

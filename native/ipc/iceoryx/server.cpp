@@ -123,10 +123,7 @@ extern "C" __attribute__((visibility("default"))) mango::ipc::ControlServer* man
     const std::string& path, mango::ipc::Serve serve, mango::ipc::Failure& failure) {
   using namespace mango::ipc;
   Endpoint endpoint;
-  if (!parse_path(path, endpoint) || endpoint.protocol != MANGO_IPC_PROT_ICEORYX) {
-    failure = {MANGO_STATUS_INVALID_ARGUMENT, "\"" + path + "\" is no name of iceoryx's"};
-    return nullptr;
-  }
+  if (!parse_path_of(MANGO_IPC_PROT_ICEORYX, path, endpoint, failure)) return nullptr;
   if (!ensure_runtime(failure)) return nullptr;
   if (name_is_taken(endpoint.name)) {
     failure = {MANGO_STATUS_ADDRESS_IN_USE, path + " is served by another process"};
