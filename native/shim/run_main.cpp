@@ -11,6 +11,7 @@
 #include "shim/run_device.h"
 #include "shim/run_library.h"
 #include "shim/run_options.h"
+#include "shim/run_program.h"
 #include "shim/settings.h"
 
 using namespace mango::shim;
@@ -45,6 +46,13 @@ void set_variables(const RunOptions& options, const std::string& library) {
   set(kLogVariable, options.log);
 }
 
+void warn(const char* program) {
+  const std::string path = find_program(program);
+  const std::string why = passes_engine_by(path);
+  if (!why.empty())
+    fprintf(stderr, "mango-run: warning: %s %s: its TCP stays the system's\n", path.c_str(), why.c_str());
+}
+
 int become(char* const program[]) {
   execvp(program[0], program);
   const int error = errno;
@@ -64,6 +72,7 @@ int main(int argc, char* argv[]) {
     return fail(std::string(kLibraryName) + " is neither beside this program nor in ../lib");
   if (options.engine == kDeviceEngine && !device_answers(options.ipc, options.device, sentence))
     return fail(sentence);
+  warn(options.program[0]);
   set_variables(options, library);
   return become(options.program);
 }

@@ -31,7 +31,8 @@ const char kRunHelp[] =
     "\n"
     "Options may be given in the environment, too: MANGO_ENGINE, MANGO_IPC, MANGO_DEVICE,\n"
     "MANGO_LOG (a file, or - for standard error). Children of PROGRAM inherit all of them.\n"
-    "Statically linked and set-user-ID programs take no preloaded library: they run as ever.\n"
+    "Statically linked, Go and set-user-ID programs take no preloaded library: they run as ever,\n"
+    "with a warning.\n"
     "\n"
     "Exit status: PROGRAM's own, or 125 if mango-run fails, 126 if PROGRAM cannot be run,\n"
     "127 if it is not found.\n";

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // mango-run itself: its options, its exit statuses, what it tells the program, and a device that is not there.
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, chownSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { mappedFiles } from "../support/process_facts.ts";
@@ -31,6 +32,34 @@ test("exit statuses are those of env(1)", async () => {
   assert.equal((await runTool(mangoRun, ["--engine", "steam", "true"])).status, 125);
   assert.equal((await runTool(mangoRun, ["--device", "x", "true"])).status, 125);
 });
+
+// The note that Go's linker leaves in its programs.
+const goNote =
+  '__asm__(".pushsection .note.go.buildid,\\"a\\",@note; .long 4, 4, 4; .asciz \\"Go\\\\0\\"; .long 1; .popsection");';
+
+for (const { kind, flags, code, mode, says } of [
+  { kind: "an ordinary program", flags: [], says: /^$/ },
+  { kind: "a static program", flags: ["-static"], says: /is statically linked/ },
+  {
+    kind: "a static program that can be placed anywhere",
+    flags: ["-static-pie"],
+    says: /is statically linked/,
+  },
+  { kind: "a Go program", flags: [], code: goNote, says: /is a Go program/ },
+  { kind: "a program of another user", flags: [], mode: 0o6755, says: /runs as another user/ },
+]) {
+  const skip = mode !== undefined && process.getuid?.() !== 0 ? "only root can make one" : false;
+  test(`${kind} runs, ${says.source === "^$" ? "without" : "with"} a warning`, { skip }, async (t) => {
+    const program = join(temporaryFolder(t), "program");
+    writeFileSync(`${program}.c`, `${code ?? ""}\nint main(void) { return 7; }\n`);
+    execFileSync("cc", [...flags, `${program}.c`, "-o", program]);
+    if (mode !== undefined) chownSync(program, 65_534, 65_534);
+    if (mode !== undefined) chmodSync(program, mode);
+    const { status, stderr } = await runTool(mangoRun, [program]);
+    assert.equal(status, 7);
+    assert.match(stderr.trim(), says);
+  });
+}
 
 test("options after the program are the program's", async () => {
   const { stdout } = await runTool(mangoRun, ["echo", "--engine", "-v"]);
