@@ -495,7 +495,8 @@ MANGO_API mango_status_e mango_get_counters(mango_counters_t* counters, size_t s
  * mango_tcp_epoll_wait(tcp, epfd) alone: their descriptors are in no other set and not polled, the set itself
  * is not watched by another, and a forked child makes sets of its own. (Blocking calls are fine.) In return
  * the device engine tells through shared memory which of them are readable, several at a time, instead of by
- * a system call for each. The kernel engine has nothing to gain. Call it before the first socket is added.
+ * a system call for each. The kernel engine has nothing to gain. With EPOLLET, readability is told again once
+ * the socket has been read empty (as epoll(7) wants it to be). Call it before the first socket is added.
  * Ends with mango_tcp_epoll_close(). Returns OK, INVALID_HANDLE, INVALID_ARGUMENT (epfd not adopted by tcp).
  */
 MANGO_API mango_status_e mango_tcp_epoll_set_exclusive(mango_tcp_h tcp, int epfd);
