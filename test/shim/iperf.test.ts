@@ -21,7 +21,7 @@ async function iperf3(scope: Scope, shim: Shim, options: readonly string[]): Pro
   const port = String(await freePort());
   const before = shim.sums;
   const server = shim.start(scope, "iperf3", ["--server", "--one-off", "--forceflush", "--port", port]);
-  await server.stdout.wait("Server listening");
+  await server.says("Server listening");
   const what = ["--bytes", String(volume), "--json", ...options];
   const said = await shim.run(scope, "iperf3", ["--client", "127.0.0.1", "--port", port, ...what]);
   assert.equal(await server.ended(), 0, server.output);
@@ -55,7 +55,7 @@ for (const shim of shims) {
   }, async (t) => {
     const port = String(await freePort());
     const server = shim.start(t, "iperf", ["--server", "--port", port], {}, "SIGINT");
-    await server.stdout.wait("Server listening");
+    await server.says("Server listening");
     const amount = ["--num", "8M", "--parallel", "2", "--full-duplex"];
     const said = await shim.run(t, "iperf", ["--client", "127.0.0.1", "--port", port, ...amount]);
     assert.match(said, /\d+(\.\d+)? [MG]bits\/sec/);

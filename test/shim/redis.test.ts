@@ -12,7 +12,7 @@ for (const shim of shims) {
   test(`redis on the ${shim.engine} engine: benchmark, pipelines, large values`, { skip }, async (t) => {
     const port = String(await freePort());
     const server = shim.start(t, "redis-server", ["--port", port, "--bind", "127.0.0.1", ...memoryOnly]);
-    await server.stdout.wait("Ready to accept connections");
+    await server.says("Ready to accept connections");
     const benchmark = ["-p", port, "-n", "2000", "-c", "20", "--csv"];
     const tests = ["-t", "ping,set,get,lpush,lrange_100"];
     const said = await shim.run(t, "redis-benchmark", [...benchmark, ...tests]);

@@ -105,6 +105,14 @@ export class Started {
     );
   }
 
+  // The line it says. Rejects with what it said instead when it ends before.
+  async says(what: string): Promise<string> {
+    const ended = this.exit.then((status) => {
+      throw new Error(`ended (${status}) before it said "${what}": ${this.output}`);
+    });
+    return Promise.race([this.stdout.wait(what), ended]);
+  }
+
   async listens(port: number): Promise<void> {
     if (!(await waitForPort(port, () => this.running))) throw new Error(`not ready: ${this.output}`);
   }
