@@ -24,8 +24,8 @@ async function isFree(port: number): Promise<boolean> {
   return true;
 }
 
-// Below the ports that the kernel gives to whoever asks for any: such a one could be somebody's client's by the time that
-// the server listens there.
+// Below the ports that the kernel gives to whoever asks for any: such a one could be somebody's client's by the time
+// that the server listens there.
 export async function freePort(): Promise<number> {
   const [firstEphemeral = LOWEST_PORT] = readFileSync(EPHEMERAL_PORTS, "utf8")
     .trim()

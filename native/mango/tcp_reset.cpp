@@ -5,14 +5,13 @@
 // The reset function runs in the thread that makes the last call, with nothing locked: it may open and
 // listen.
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <new>
 #include <thread>
 
 #include "device/client.h"
+#include "device/raw_calls.h"
 #include "libmango.h"
 #include "mango/socket.h"
 #include "mango/tcp.h"
@@ -25,7 +24,7 @@ namespace {
 int disconnect(int fd) noexcept {
   sockaddr nobody{};
   nobody.sa_family = AF_UNSPEC;
-  return ::syscall(SYS_connect, fd, &nobody, sizeof(nobody)) == 0 ? 0 : errno;
+  return device::raw::connect(fd, &nobody, sizeof(nobody)) == 0 ? 0 : errno;
 }
 
 }  // namespace

@@ -39,8 +39,9 @@ std::vector<Elf64_Phdr> segments_of(std::ifstream& file) {
 
 // Go's linker leaves a note, and its programs make system calls of their own.
 bool is_go_note(std::ifstream& file, const Elf64_Phdr& segment) {
+  if (segment.p_type != PT_NOTE) return false;
   std::string notes(std::min<size_t>(segment.p_filesz, kMostNoteBytes), '\0');
-  return segment.p_type == PT_NOTE && read_at(file, segment.p_offset, notes.data(), notes.size()) &&
+  return read_at(file, segment.p_offset, notes.data(), notes.size()) &&
          notes.find(std::string(kGoNote, sizeof(kGoNote))) != std::string::npos;
 }
 

@@ -38,7 +38,7 @@ const goNote =
   '__asm__(".pushsection .note.go.buildid,\\"a\\",@note; .long 4, 4, 4; .asciz \\"Go\\\\0\\"; .long 1; .popsection");';
 
 for (const { kind, flags, code, mode, says } of [
-  { kind: "an ordinary program", flags: [], says: /^$/ },
+  { kind: "an ordinary program", flags: [] },
   { kind: "a static program", flags: ["-static"], says: /is statically linked/ },
   {
     kind: "a static program that can be placed anywhere",
@@ -49,7 +49,7 @@ for (const { kind, flags, code, mode, says } of [
   { kind: "a program of another user", flags: [], mode: 0o6755, says: /runs as another user/ },
 ]) {
   const skip = mode !== undefined && process.getuid?.() !== 0 ? "only root can make one" : false;
-  test(`${kind} runs, ${says.source === "^$" ? "without" : "with"} a warning`, { skip }, async (t) => {
+  test(`${kind} runs, ${says === undefined ? "without" : "with"} a warning`, { skip }, async (t) => {
     const program = join(temporaryFolder(t), "program");
     writeFileSync(`${program}.c`, `${code ?? ""}\nint main(void) { return 7; }\n`);
     execFileSync("cc", [...flags, `${program}.c`, "-o", program]);
@@ -57,7 +57,7 @@ for (const { kind, flags, code, mode, says } of [
     if (mode !== undefined) chmodSync(program, mode);
     const { status, stderr } = await runTool(mangoRun, [program]);
     assert.equal(status, 7);
-    assert.match(stderr.trim(), says);
+    assert.match(stderr.trim(), says ?? /^$/);
   });
 }
 

